@@ -1,0 +1,42 @@
+"""Image aesthetic assessment for the Hugging Face ecosystem: predict, explain and publish how people rate pictures.
+
+Importing the package registers its models with transformers' Auto classes, and does nothing else.
+"""
+
+from transformers import AutoConfig, AutoImageProcessor, AutoModel, AutoModelForImageClassification
+
+from .models.configuration_nima import NimaConfig
+from .models.configuration_torchvision_wrapper import TorchvisionWrapperConfig
+from .models.image_processing_modality import ModalityImageProcessor
+from .models.modeling_nima import NimaForAestheticAssessment
+from .models.modeling_torchvision_wrapper import TorchvisionWrapperModel
+from .pipelines import ImageAestheticsPipeline, register_pipelines
+
+
+__version__ = "0.1.0"
+
+# one row a model: configuration, model, Auto class, image processor
+MODEL_ROWS = (
+    (NimaConfig, NimaForAestheticAssessment, AutoModelForImageClassification, ModalityImageProcessor),
+    (TorchvisionWrapperConfig, TorchvisionWrapperModel, AutoModel, ModalityImageProcessor),
+)
+
+for _config, _model, _auto, _processor in MODEL_ROWS:
+    AutoConfig.register(_config.model_type, _config, exist_ok=True)
+    _auto.register(_config, _model, exist_ok=True)
+    AutoImageProcessor.register(_config, image_processor_classes={"torchvision": _processor}, exist_ok=True)
+    # without these a fine-tuned model would be saved without its code
+    _config.register_for_auto_class("AutoConfig")
+    _model.register_for_auto_class(_auto.__name__)
+    _processor.register_for_auto_class("AutoImageProcessor")
+register_pipelines()
+
+__all__ = [
+    "MODEL_ROWS",
+    "ImageAestheticsPipeline",
+    "ModalityImageProcessor",
+    "NimaConfig",
+    "NimaForAestheticAssessment",
+    "TorchvisionWrapperConfig",
+    "TorchvisionWrapperModel",
+]

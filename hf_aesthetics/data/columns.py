@@ -1,0 +1,172 @@
+"""The columns that every data set of this package yields, and the rating scale behind them.
+
+Knows nothing about where the pictures come from or which model reads them.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from datasets import Dataset, Features, Image, List, Value
+
+
+COMMON_COLUMNS = ("image", "image_id", "vote_counts", "score_mean", "score_std", "num_votes")
+
+
+@dataclass(frozen=True)
+class RatingScale:
+    """
+    An ordered rating scale with equally spaced bins: AVA `(1, 10, 10)`, OASIS `(1, 7, 7)`, PARA in halves `(1, 5, 9)`.
+
+    Args:
+        min_score (`float`):
+            Rating of the lowest bin.
+        max_score (`float`):
+            Rating of the highest bin.
+        num_bins (`int`):
+            Number of bins, at least 2.
+
+    Raises:
+        ValueError: If there are fewer than two bins or `max_score` does not exceed `min_score`.
+
+    Example:
+        >>> RatingScale(1, 5, 9).bin_scores.tolist()
+        [1.0, 1.5, 2.0, 2.5, 3.0, 3.5, 4.0, 4.5, 5.0]
+    """
+
+    min_score: float
+    max_score: float
+    num_bins: int
+
+    def __post_init__(self) -> None:
+        if self.num_bins < 2:
+            raise ValueError(f"A rating scale needs at least 2 bins, got {self.num_bins}.")
+        if not self.max_score > self.min_score:
+            raise ValueError(f"`max_score` must exceed `min_score`, got {self.max_score} and {self.min_score}.")
+
+    @property
+    def bin_scores(self) -> np.ndarray:
+        """Ratings of the bins, lowest first, float64 of shape `(num_bins,)`."""
+        return np.linspace(self.min_score, self.max_score, self.num_bins)
+
+    def __str__(self) -> str:
+        return f"{self.min_score:g}..{self.max_score:g} in {self.num_bins} bins"
+
+
+def rating_features(num_bins: int, extra: Mapping[str, Any] | None = None) -> Features:
+    """
+    Typed features of a rated collection: the common columns, then the ones that a data set adds.
+
+    Args:
+        num_bins (`int`):
+            Length of `vote_counts`.
+        extra (`Mapping[str, Any]`, *optional*):
+            Further columns, such as `{"depth": Image(mode="L"), "theme": Value("string")}`.
+
+    Example:
+        >>> list(rating_features(10, {"theme": Value("string")}))
+        ['image', 'image_id', 'vote_counts', 'score_mean', 'score_std', 'num_votes', 'theme']
+    """
+    return Features(
+        {
+            "image": Image(),
+            "image_id": Value("string"),
+            "vote_counts": List(Value("int32"), length=num_bins),
+            "score_mean": Value("float32"),
+            "score_std": Value("float32"),
+            "num_votes": Value("int32"),
+            **(extra or {}),
+        }
+    )
+
+
+def vote_statistics(vote_counts: Sequence[int] | np.ndarray, scale: RatingScale, name: str) -> dict[str, Any]:
+    """
+    Checks one histogram of votes and returns the columns that follow from it.
+
+    Args:
+        vote_counts (`Sequence[int]` of length `scale.num_bins`):
+            Votes a bin, lowest rating first.
+        scale (`RatingScale`):
+            The scale on which the votes were given.
+        name (`str`):
+            What an error calls the picture, such as `"labels.csv, row 12 (I12.jpg)"`.
+
+    Returns:
+        `dict` with `vote_counts`, `score_mean`, `score_std` (of the votes, dividing by their number) and `num_votes`.
+
+    Raises:
+        ValueError: If the votes are of the wrong length, not finite, negative, fractional, or all zero.
+
+    Example:
+        >>> vote_statistics([0, 1, 3], RatingScale(1, 3, 3), "I1.jpg")
+        {'vote_counts': [0, 1, 3], 'score_mean': 2.75, 'score_std': 0.4330127018922193, 'num_votes': 4}
+    """
+    try:
+        counts = np.asarray(vote_counts, dtype=np.float64)
+    except (TypeError, ValueError):
+        raise ValueError(f"{name}: votes must be numbers, got {list(vote_counts)!r}. Correct the row.") from None
+    if counts.shape != (scale.num_bins,):
+        raise ValueError(
+            f"{name}: expected {scale.num_bins} vote counts for the scale {scale}, got {counts.size}. "
+            "Does the data set use another rating scale? Give its minimum, maximum and number of bins."
+        )
+    if not np.isfinite(counts).all() or (counts < 0).any() or (counts != np.round(counts)).any():
+        raise ValueError(f"{name}: votes must be whole numbers >= 0, got {counts.tolist()}. Correct or drop the row.")
+    total = counts.sum()
+    if total == 0:
+        raise ValueError(f"{name}: all votes are zero, so there is no score. Drop the row or give a mean instead.")
+    mean = float(counts @ scale.bin_scores / total)
+    variance = float(counts @ (scale.bin_scores - mean) ** 2 / total)
+    return {
+        "vote_counts": counts.astype(int).tolist(),
+        "score_mean": mean,
+        "score_std": variance**0.5,
+        "num_votes": int(total),
+    }
+
+
+def infer_rating_scale(dataset: Dataset) -> RatingScale | None:
+    """
+    Reads the rating scale off a data set: `score_mean` is linear in the mean bin of `vote_counts`.
+
+    A hosted data set so needs no side file that says how its bins are called, and one whose means and votes disagree
+    is found out before training.
+
+    Returns:
+        `RatingScale`, or `None` where the data set holds means only, so that the user has to say the scale.
+
+    Raises:
+        ValueError: If the means do not follow from the votes on any scale.
+
+    Example:
+        >>> rows = {"vote_counts": [[1, 0, 0], [0, 1, 1], [0, 0, 2]], "score_mean": [1.0, 4.0, 5.0]}
+        >>> print(infer_rating_scale(Dataset.from_dict(rows)))
+        1..5 in 3 bins
+    """
+    labels = dataset.select_columns(["vote_counts", "score_mean"])[:]
+    rows = [
+        (np.asarray(votes, dtype=np.float64), mean)
+        for votes, mean in zip(labels["vote_counts"], labels["score_mean"], strict=True)
+        if votes is not None
+    ]
+    if not rows:
+        return None
+    votes = np.stack([counts for counts, _ in rows])
+    means = np.array([mean for _, mean in rows])
+    mean_bin = votes @ np.arange(votes.shape[1]) / votes.sum(axis=1)
+    design = np.stack([np.ones_like(mean_bin), mean_bin], axis=1)
+    (lowest, step), _, rank, _ = np.linalg.lstsq(design, means, rcond=None)
+    if rank < 2:
+        raise ValueError(
+            f"The rating scale cannot be read off {len(rows)} pictures of one mean. Give min_score and max_score."
+        )
+    residual = np.abs(design @ (lowest, step) - means).max()
+    if step <= 0 or residual > 1e-3 * abs(step):
+        raise ValueError(
+            f"`score_mean` must follow from `vote_counts` on one scale, but differs from the best one by {residual:.3g}. "
+            "Recompute the column with vote_statistics(...)."
+        )
+    # float32 columns: a scale is written with a few digits, so the rounding error of the fit must not show
+    return RatingScale(round(float(lowest), 3), round(float(lowest + step * (votes.shape[1] - 1)), 3), votes.shape[1])

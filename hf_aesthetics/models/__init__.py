@@ -1,0 +1,1 @@
+"""Everything that travels to the Hub: flat, importing only siblings. Knows nothing about data sets or training."""

@@ -1,0 +1,304 @@
+"""NIMA: the distribution of human scores over an interchangeable vision backbone.
+
+Knows nothing about data sets, training or files.
+"""
+
+from contextlib import nullcontext
+from dataclasses import dataclass
+from typing import Self
+
+import torch
+from torch import nn
+from torch.nn.modules.batchnorm import _BatchNorm
+from transformers import PreTrainedModel
+from transformers import initialization as init
+from transformers.processing_utils import Unpack
+from transformers.utils import ModelOutput, TransformersKwargs
+from transformers.utils.generic import can_return_tuple
+
+from .backbones import (
+    backbone_feature_size,
+    backbone_stages,
+    build_backbone,
+    freeze_stages,
+    load_pretrained_backbone,
+    pool_features,
+    record_last_block_input,
+    run_backbone,
+    unused_parameters,
+)
+from .configuration_nima import NimaConfig
+from .distributions import distribution_mean, distribution_std
+from .losses import score_distribution_loss
+
+
+@dataclass
+class NimaOutput(ModelOutput):
+    """
+    Output of [`NimaForAestheticAssessment`].
+
+    Args:
+        loss (`torch.FloatTensor` of shape `()`, *optional*, returned when `labels` is given):
+            Distance between predicted and true distributions, mean over the batch.
+        logits (`torch.FloatTensor` of shape `(batch_size, num_labels)`):
+            Their softmax is the predicted distribution of scores.
+        score (`torch.FloatTensor` of shape `(batch_size,)`):
+            Predicted mean score in rating units; higher is better.
+        score_std (`torch.FloatTensor` of shape `(batch_size,)`):
+            Predicted standard deviation of the scores in rating units: how much people disagree.
+        spatial_features (`torch.FloatTensor`, *optional*, returned when `output_hidden_states=True`):
+            The last feature that has places and acts on `score`: `(batch_size, channels, h, w)`, or
+            `(batch_size, tokens, channels)` whose last `h * w` tokens are the patches. What explanations start from.
+        hidden_states (`tuple(torch.FloatTensor)`, *optional*, returned when `output_hidden_states=True`):
+            The backbone's own.
+        attentions (`tuple(torch.FloatTensor)`, *optional*, returned when `output_attentions=True`):
+            The backbone's own.
+    """
+
+    loss: torch.FloatTensor | None = None
+    logits: torch.FloatTensor | None = None
+    score: torch.FloatTensor | None = None
+    score_std: torch.FloatTensor | None = None
+    spatial_features: torch.FloatTensor | None = None
+    hidden_states: tuple[torch.FloatTensor, ...] | None = None
+    attentions: tuple[torch.FloatTensor, ...] | None = None
+
+
+class NimaHead(nn.Module):
+    """Dropout and one linear layer: pooled feature `(B, feature_size)` -> logits `(B, num_labels)`."""
+
+    def __init__(self, config: NimaConfig, feature_size: int) -> None:
+        super().__init__()
+        self.dropout = nn.Dropout(config.head_dropout)
+        self.dense = nn.Linear(feature_size, config.num_labels)
+
+    def forward(self, features: torch.Tensor) -> torch.Tensor:
+        # float32 also under autocast and half-precision weights: bfloat16 logits tie, which lowers rank correlations
+        with torch.autocast(device_type=features.device.type, enabled=False):
+            return self.dense(self.dropout(features.to(self.dense.weight.dtype)))
+
+
+class NimaPreTrainedModel(PreTrainedModel):
+    """Weights, freezing and loading that are the same for every head over a backbone."""
+
+    config: NimaConfig
+    base_model_prefix = "backbone"
+    main_input_name = "pixel_values"
+    input_modalities = ("image",)
+    supports_gradient_checkpointing = True
+    # the wrapper has no attention of its own: it hands on whatever the backbone supports
+    _supports_sdpa = True
+    _supports_flash_attn = True
+    _supports_flex_attn = True
+    _supports_attention_backend = True
+    _keep_in_fp32_modules_strict = ["score_head"]
+    # the loss is a plain mean over the batch, so the Trainer has to scale it under gradient accumulation
+    accepts_loss_kwargs = False
+
+    @torch.no_grad()
+    def _init_weights(self, module: nn.Module) -> None:
+        super()._init_weights(module)
+        if isinstance(module, NimaHead):
+            init.normal_(module.dense.weight, std=self.config.initializer_range)
+            init.zeros_(module.dense.bias)
+
+    def load_state_dict(self, state_dict, strict: bool = True, assign: bool = False):
+        """
+        Also takes the names that `save_pretrained` writes, which for some backbones differ from those in memory.
+
+        The Trainer resumes from a file of the former with `strict=False`, which would silently leave the backbone as
+        it is.
+        """
+        if state_dict.keys() - self.state_dict().keys():
+            converted, report = type(self).from_pretrained(
+                None, config=self.config, state_dict=dict(state_dict), dtype=self.dtype, output_loading_info=True
+            )
+            lacking = set(report["missing_keys"]) | {name for name, *_ in report["mismatched_keys"]}
+            unknown = {name: state_dict[name] for name in report["unexpected_keys"] if name in state_dict}
+            state_dict = {k: v for k, v in converted.state_dict().items() if k not in lacking} | unknown
+        return super().load_state_dict(state_dict, strict=strict, assign=assign)
+
+    def train(self, mode: bool = True) -> Self:
+        """Sets the mode; batch norms whose parameters are frozen keep their running statistics."""
+        super().train(mode)
+        for module in self.modules():
+            if isinstance(module, _BatchNorm) and module.affine and not module.weight.requires_grad:
+                module.eval()
+        return self
+
+    def _set_gradient_checkpointing(self, enable: bool = True, **kwargs) -> None:
+        # handed on, because some backbones (timm) have their own way
+        self.backbone._set_gradient_checkpointing(enable=enable, **kwargs)
+
+    @property
+    def num_stages(self) -> int:
+        """Number of stages that [`freeze_stages`] counts."""
+        return len(backbone_stages(self.backbone))
+
+    def freeze_stages(self, num_stages: int) -> None:
+        """
+        Freezes the first stages of the backbone; their batch norms stay in eval mode while training.
+
+        Args:
+            num_stages (`int`):
+                0 trains all, `model.num_stages` trains the head alone, -1 trains the last stage and the head.
+
+        Raises:
+            ValueError: If the backbone has fewer stages.
+        """
+        freeze_stages(self.backbone, num_stages)
+        self.freeze_unused_parameters()
+        self.train(self.training)
+
+    def freeze_batch_norm(self) -> None:
+        """Freezes every batch norm of the backbone, for small batches and for weights whose statistics are folded."""
+        for module in self.backbone.modules():
+            if isinstance(module, _BatchNorm) and module.affine:
+                module.weight.requires_grad_(False)
+                module.bias.requires_grad_(False)
+        self.train(self.training)
+
+    def freeze_unused_parameters(self) -> list[str]:
+        """Freezes parameters that the score never reads, and returns their names."""
+        names = unused_parameters(self.backbone, self.config.pooling)
+        for name in names:
+            self.backbone.get_parameter(name).requires_grad_(False)
+        return names
+
+
+class NimaForAestheticAssessment(NimaPreTrainedModel):
+    """
+    NIMA ([Talebi & Milanfar 2018](https://huggingface.co/papers/1709.05424)): the distribution of human scores of a
+    picture, from one linear layer over the pooled feature of a backbone.
+
+    Differences from the paper are choices of the configuration: the backbone, the rating scale, and optional loss
+    terms.
+
+    Args:
+        config ([`NimaConfig`]):
+            Backbone, scale and loss.
+        backbone (`PreTrainedModel`, *optional*):
+            A backbone that is loaded already; built from `config.backbone_config` where it is left out.
+
+    Example:
+        >>> from transformers import ResNetConfig
+        >>> tiny = ResNetConfig(depths=[1, 1], hidden_sizes=[8, 16], embedding_size=8, layer_type="basic")
+        >>> model = NimaForAestheticAssessment(NimaConfig(backbone_config=tiny)).eval()
+        >>> outputs = model(torch.zeros(2, 3, 64, 64))
+        >>> outputs.logits.shape, outputs.score.shape
+        (torch.Size([2, 10]), torch.Size([2]))
+    """
+
+    supports_spatial_explanation = True
+    score_is_calibrated = True
+
+    def __init__(self, config: NimaConfig, backbone: PreTrainedModel | None = None) -> None:
+        super().__init__(config)
+        self.backbone = backbone if backbone is not None else build_backbone(config.backbone_config, config.pooling)
+        self.score_head = NimaHead(config, backbone_feature_size(self.backbone))
+        self.supports_gradient_checkpointing = self.backbone.supports_gradient_checkpointing
+        self.post_init()
+
+    @classmethod
+    def from_backbone_pretrained(
+        cls, checkpoint: str, *, dtype: torch.dtype = torch.float32, **config_fields
+    ) -> "NimaForAestheticAssessment":
+        """
+        A pretrained backbone under a new head.
+
+        Args:
+            checkpoint (`str`):
+                Hub repository, local folder, or `torchvision/<architecture>`; of an image-text model the vision
+                tower is taken.
+            dtype (`torch.dtype`, *optional*, defaults to `torch.float32`):
+                Type of the weights.
+            **config_fields:
+                Fields of [`NimaConfig`], such as `min_score`, `max_score` and `num_labels`.
+
+        Raises:
+            ValueError: If the checkpoint lacks weights of the backbone.
+            OSError: If there is no such checkpoint.
+        """
+        backbone, pooling = load_pretrained_backbone(checkpoint, dtype)
+        # the labels of the backbone's own task would travel with every checkpoint
+        backbone.config.num_labels = 2
+        config = cls.config_class(backbone_config=backbone.config, **{"pooling": pooling, **config_fields})
+        return cls(config, backbone=backbone)
+
+    @property
+    def bins(self) -> torch.Tensor:
+        """Rating of every bin, float32 of shape `(num_labels,)`, on the model's device."""
+        # made anew: a buffer that is not saved would be garbage after `from_pretrained`
+        return torch.tensor(self.config.bin_scores, dtype=torch.float32, device=self.score_head.dense.weight.device)
+
+    @can_return_tuple
+    def forward(
+        self,
+        pixel_values: torch.Tensor,
+        labels: torch.Tensor | None = None,
+        output_hidden_states: bool | None = None,
+        **kwargs: Unpack[TransformersKwargs],
+    ) -> NimaOutput:
+        r"""
+        Args:
+            pixel_values (`torch.FloatTensor` of shape `(batch_size, num_channels, height, width)`):
+                Pictures as [`ModalityImageProcessor`] returns them.
+            labels (`torch.FloatTensor` of shape `(batch_size, num_labels)`, *optional*):
+                Vote shares; rows sum to 1.
+            output_hidden_states (`bool`, *optional*):
+                Whether to return `spatial_features` and the backbone's hidden states.
+
+        Raises:
+            ValueError: If `labels` has another shape, or rows that do not sum to 1.
+        """
+        with record_last_block_input(self.backbone) if output_hidden_states else nullcontext([]) as block_inputs:
+            if output_hidden_states:
+                kwargs["output_hidden_states"] = True
+            outputs = run_backbone(self.backbone, pixel_values, **kwargs)
+        logits = self.score_head(pool_features(outputs, self.config.pooling)).float()
+        distribution, bins = logits.softmax(dim=-1), self.bins
+
+        loss = None
+        if labels is not None:
+            self._check_labels(labels, logits)
+            loss = score_distribution_loss(
+                distribution,
+                labels.to(distribution.dtype),
+                bins,
+                order=self.config.emd_order,
+                mean_weight=self.config.mean_loss_weight,
+                std_weight=self.config.std_loss_weight,
+            )
+        spatial_features = None
+        if output_hidden_states:
+            last = outputs.last_hidden_state
+            spatial_features = last if last.ndim == 4 else block_inputs[0]
+        return NimaOutput(
+            loss=loss,
+            logits=logits,
+            score=distribution_mean(distribution, bins),
+            score_std=distribution_std(distribution, bins),
+            spatial_features=spatial_features,
+            hidden_states=getattr(outputs, "hidden_states", None),
+            attentions=getattr(outputs, "attentions", None),
+        )
+
+    @staticmethod
+    def _check_labels(labels: torch.Tensor, logits: torch.Tensor) -> None:
+        if labels.shape != logits.shape:
+            raise ValueError(
+                f"`labels` must have shape (batch_size, num_labels) = {tuple(logits.shape)}, got {tuple(labels.shape)}."
+                " Does the data set use another rating scale? Set `min_score`, `max_score` and `num_labels` in"
+                " NimaConfig."
+            )
+        if torch.compiler.is_compiling():
+            return
+        sums = labels.float().sum(dim=-1)
+        if not torch.allclose(sums, torch.ones_like(sums), atol=1e-3):
+            raise ValueError(
+                f"Rows of `labels` must sum to 1, got sums between {sums.min():.1f} and {sums.max():.1f}. "
+                "Pass vote shares: normalize_votes(vote_counts)."
+            )
+
+
+__all__ = ["NimaForAestheticAssessment", "NimaOutput", "NimaPreTrainedModel"]
