@@ -3,7 +3,7 @@
 Knows nothing about scores, losses or data sets.
 """
 
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
@@ -26,12 +26,15 @@ class BackbonePreset:
             Hub repository of the pretrained weights, or `torchvision/<architecture>`.
         in_paper (`bool`):
             Whether the NIMA paper reports this network.
+        license (`str`):
+            Terms of the pretrained weights.
         note (`str`):
             Where it stands to the paper.
     """
 
     checkpoint: str
     in_paper: bool
+    license: str
     note: str
 
 
@@ -39,26 +42,36 @@ BACKBONE_PRESETS = {
     "vgg16": BackbonePreset(
         "timm/vgg16.tv_in1k",
         True,
+        "bsd-3-clause",
         "NIMA (VGG16): fc6 and fc7 kept, fc8 replaced; 134.30 M parameters as in its table III.",
     ),
     "mobilenet": BackbonePreset(
         "timm/mobilenetv1_100.ra4_e3600_r224_in1k",
         True,
-        "NIMA (MobileNet): MobileNetV1 1.0, 3.22 M parameters as in its table III; weights of a newer training recipe.",
+        "apache-2.0",
+        "NIMA (MobileNet): MobileNetV1 1.0, 3.22 M parameters as in its table III; weights of a newer recipe.",
     ),
     "inception_v3": BackbonePreset(
         "timm/inception_v3.tv_in1k",
         False,
+        "bsd-3-clause",
         "Not the paper's: a neighbour of its Inception-v2 (10.16 M parameters), which no library has.",
     ),
     "alexnet": BackbonePreset(
-        "torchvision/alexnet", False, "Not the paper's: the network of Kong et al. 2016 (AADB)."
+        "torchvision/alexnet", False, "bsd-3-clause", "Not the paper's: the network of Kong et al. 2016 (AADB)."
     ),
-    "mobilenet_v2": BackbonePreset("google/mobilenet_v2_1.0_224", False, "Not the paper's: small and quick on a CPU."),
-    "resnet50": BackbonePreset("microsoft/resnet-50", False, "Not the paper's: the common yardstick."),
-    "siglip2": BackbonePreset("google/siglip2-base-patch16-224", False, "Not the paper's: image-text pretraining."),
+    "mobilenet_v2": BackbonePreset(
+        "google/mobilenet_v2_1.0_224", False, "apache-2.0", "Not the paper's: small and quick on a CPU."
+    ),
+    "resnet50": BackbonePreset("microsoft/resnet-50", False, "apache-2.0", "Not the paper's: the common yardstick."),
+    "siglip2": BackbonePreset(
+        "google/siglip2-base-patch16-224", False, "apache-2.0", "Not the paper's: image-text pretraining."
+    ),
     "dinov3": BackbonePreset(
-        "facebook/dinov3-vits16-pretrain-lvd1689m", False, "Not the paper's: self-supervised; mind its licence."
+        "facebook/dinov3-vits16-pretrain-lvd1689m",
+        False,
+        "dinov3-license",
+        "Not the paper's: self-supervised; gated, under a licence of its own.",
     ),
 }
 
@@ -255,7 +268,7 @@ def unused_parameters(backbone: PreTrainedModel, pooling: str) -> list[str]:
 
 
 @contextmanager
-def record_last_block_input(backbone: PreTrainedModel) -> Iterator[list[torch.Tensor]]:
+def record_last_block_input(backbone: PreTrainedModel) -> Generator[list[torch.Tensor]]:
     """
     Records what enters the last block of a backbone.
 

@@ -38,8 +38,10 @@ class NimaConfig(PreTrainedConfig):
         initializer_range (`float`, *optional*, defaults to 0.02):
             Standard deviation of the head's initial weights.
         score_quantiles (`list[float]`, *optional*):
-            The model's own scores of its training pictures at equally spaced quantiles, from the lowest to the highest.
-            They turn a score into a percentile. Written by training.
+            The model's own scores of its training pictures at equally spaced quantiles, lowest first. They turn a
+            score into a percentile. Written by training.
+        notice (`str`, *optional*):
+            What has to be said wherever a score is shown, such as "demonstration, trained on rendered scenes".
 
     Raises:
         ValueError: If a field is of the wrong type or out of its bounds.
@@ -64,6 +66,7 @@ class NimaConfig(PreTrainedConfig):
     std_loss_weight: float | int = 0.0
     initializer_range: float = 0.02
     score_quantiles: list[float] | None = None
+    notice: str | None = None
 
     def __post_init__(self, **kwargs):
         if self.backbone_config is None:

@@ -73,7 +73,7 @@ class ModalityImageProcessor(TorchvisionBackend):
     - `"squash"` resizes the whole frame to `size`, its aspect ratio lost
       ([NIMA](https://huggingface.co/papers/1709.05424) trains this way; nothing is cut off);
     - `"crop"` keeps the aspect ratio and takes the centre: `crop_fraction` of the shorter side. It cuts before it
-      resizes, which agrees with resizing to 256 and cutting 224 to less than one level on the average.
+      resizes, which agrees with resizing to 256 and cutting 224 up to less than a pixel of offset.
 
     Args:
         modality (`str`, *optional*, defaults to `"rgb"`):
@@ -171,6 +171,11 @@ class ModalityImageProcessor(TorchvisionBackend):
             return Image.open(image_url_or_urls)
         return super().fetch_images(image_url_or_urls)
 
+    def _prepare_images_structure(self, images: ImageInput, expected_ndims: int = 3) -> list[Any]:
+        """One picture, a list or a 4-D array as a list; unlike the base class, grey arrays `(H, W)` are pictures."""
+        images = self.fetch_images(images)
+        return list(images) if isinstance(images, (list, tuple)) or getattr(images, "ndim", 3) == 4 else [images]
+
     def process_image(self, image: ImageInput, do_convert_rgb: bool | None = None, **kwargs) -> torch.Tensor:
         """One picture or map as uint8 of shape `(channels, height, width)`."""
         if isinstance(image, Image.Image):
@@ -240,7 +245,7 @@ def _to_uint8(image: Any) -> Any:
         return np.array(image)
     array = image.detach().cpu().numpy() if isinstance(image, torch.Tensor) else np.asarray(image)
     if array.dtype == np.uint8:
-        return image
+        return image if isinstance(image, torch.Tensor) or array.flags.writeable else array.copy()
     if array.dtype == bool:
         return array.astype(np.uint8) * 255
     low, high = (float(array.min()), float(array.max())) if array.size else (0.0, 0.0)

@@ -7,9 +7,11 @@ from .distributions import distribution_mean, distribution_std
 
 def earth_mover_distance(predicted: torch.Tensor, target: torch.Tensor, order: float = 2) -> torch.Tensor:
     r"""
-    Earth mover's distance between score distributions over ordered bins ([NIMA](https://huggingface.co/papers/1709.05424), eq. 1).
+    Earth mover's distance between score distributions over ordered bins
+    ([NIMA](https://huggingface.co/papers/1709.05424), eq. 1).
 
-    $$\mathrm{EMD}_r(p, q) = \Big(\tfrac{1}{N}\sum_{k=1}^{N} \lvert \mathrm{CDF}_p(k) - \mathrm{CDF}_q(k) \rvert^r\Big)^{1/r}$$
+    $$\mathrm{EMD}_r(p, q) =
+        \Big(\tfrac{1}{N}\sum_{k=1}^{N} \lvert \mathrm{CDF}_p(k) - \mathrm{CDF}_q(k) \rvert^r\Big)^{1/r}$$
 
     Args:
         predicted (`torch.Tensor` of shape `(batch_size, num_bins)`):

@@ -11,7 +11,7 @@ import torch
 
 def gray_map(images: torch.Tensor) -> torch.Tensor:
     r"""
-    Luma without colour, \\(0.299 R + 0.587 G + 0.114 B\\) (ITU-R BT.601): the control that keeps everything but colour.
+    Luma, \\(0.299 R + 0.587 G + 0.114 B\\) (ITU-R BT.601): the control without colour.
 
     Args:
         images (`torch.Tensor` of shape `(batch_size, 3, height, width)`):

@@ -55,13 +55,13 @@ class NimaOutput(ModelOutput):
             The backbone's own.
     """
 
-    loss: torch.FloatTensor | None = None
-    logits: torch.FloatTensor | None = None
-    score: torch.FloatTensor | None = None
-    score_std: torch.FloatTensor | None = None
-    spatial_features: torch.FloatTensor | None = None
-    hidden_states: tuple[torch.FloatTensor, ...] | None = None
-    attentions: tuple[torch.FloatTensor, ...] | None = None
+    loss: torch.Tensor | None = None
+    logits: torch.Tensor | None = None
+    score: torch.Tensor | None = None
+    score_std: torch.Tensor | None = None
+    spatial_features: torch.Tensor | None = None
+    hidden_states: tuple[torch.Tensor, ...] | None = None
+    attentions: tuple[torch.Tensor, ...] | None = None
 
 
 class NimaHead(nn.Module):
@@ -82,9 +82,9 @@ class NimaPreTrainedModel(PreTrainedModel):
     """Weights, freezing and loading that are the same for every head over a backbone."""
 
     config: NimaConfig
+    backbone: PreTrainedModel
     base_model_prefix = "backbone"
     main_input_name = "pixel_values"
-    input_modalities = ("image",)
     supports_gradient_checkpointing = True
     # the wrapper has no attention of its own: it hands on whatever the backbone supports
     _supports_sdpa = True
@@ -287,9 +287,9 @@ class NimaForAestheticAssessment(NimaPreTrainedModel):
     def _check_labels(labels: torch.Tensor, logits: torch.Tensor) -> None:
         if labels.shape != logits.shape:
             raise ValueError(
-                f"`labels` must have shape (batch_size, num_labels) = {tuple(logits.shape)}, got {tuple(labels.shape)}."
-                " Does the data set use another rating scale? Set `min_score`, `max_score` and `num_labels` in"
-                " NimaConfig."
+                f"`labels` must have shape (batch_size, num_labels) = {tuple(logits.shape)}, got "
+                f"{tuple(labels.shape)}. Does the data set use another rating scale? Set `min_score`, `max_score` and "
+                "`num_labels` in NimaConfig."
             )
         if torch.compiler.is_compiling():
             return

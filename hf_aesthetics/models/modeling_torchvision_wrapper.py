@@ -17,7 +17,6 @@ class TorchvisionWrapperPreTrainedModel(PreTrainedModel):
     config: TorchvisionWrapperConfig
     base_model_prefix = "torchvision_model"
     main_input_name = "pixel_values"
-    input_modalities = ("image",)
 
     @torch.no_grad()
     def _init_weights(self, module: nn.Module) -> None:
