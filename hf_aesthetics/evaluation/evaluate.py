@@ -1,0 +1,340 @@
+"""
+Measures a scorer on a rated collection.
+
+Knows nothing about training, cards or the Hub.
+"""
+
+import hashlib
+import json
+import math
+import os
+import platform
+import warnings
+from collections.abc import Iterable
+from dataclasses import astuple
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import torch
+import transformers
+from datasets import Dataset, Image
+from huggingface_hub import hf_hub_download
+from transformers import PreTrainedConfig
+
+from .. import __version__
+from ..data.columns import COMMON_COLUMNS, RatingScale, infer_rating_scale
+from ..images import ImageReadError, read_image
+from ..metrics import error_by_score_band, probability_integral_transform, summarize, vote_resampling_ceiling
+from ..scoring import AestheticScorer
+from .report import EvaluationReport
+
+
+def hash_weights(directory: str | os.PathLike[str]) -> str:
+    """
+    SHA-256 of the weights of a checkpoint on disk, as `sha256sum model.safetensors` and the Hub show it.
+
+    Args:
+        directory (`str` or `os.PathLike`):
+            Folder of the checkpoint; of several weight files, the hash is that of all one after another.
+
+    Raises:
+        ValueError: If there are no weights.
+
+    Example:
+        >>> hash_weights("results")
+        Traceback (most recent call last):
+            ...
+        ValueError: Expected model.safetensors in results, found none. Save the model with save_checkpoint(...).
+    """
+    paths = sorted(Path(directory).glob("model*.safetensors"))
+    if not paths:
+        raise ValueError(
+            f"Expected model.safetensors in {directory}, found none. Save the model with save_checkpoint(...)."
+        )
+    digest = hashlib.sha256()
+    for path in paths:
+        with path.open("rb") as file:
+            hashlib.file_digest(file, lambda: digest)
+    return digest.hexdigest()
+
+
+def hash_image_ids(image_ids: Iterable[str]) -> str:
+    """
+    SHA-256 of the ids of pictures, sorted, one a line: the same for the same pictures in any order.
+
+    Two parts of a collection with one hash are the same part, whatever they are called.
+
+    Example:
+        >>> hash_image_ids(["b", "a"]) == hash_image_ids(["a", "b"]) != hash_image_ids(["a", "c"])
+        True
+    """
+    return hashlib.sha256("\n".join(sorted(image_ids)).encode()).hexdigest()
+
+
+def evaluate_scorer(
+    scorer: AestheticScorer,
+    dataset: Dataset,
+    *,
+    dataset_name: str,
+    split: str,
+    dataset_revision: str | None = None,
+    constant_distribution: np.ndarray | None = None,
+    modality_column: str | None = None,
+    batch_size: int = 32,
+    num_resamples: int = 1000,
+    seed: int = 0,
+    command: str | None = None,
+) -> EvaluationReport:
+    """
+    Scores every picture of a rated collection and measures how well the scores match the raters.
+
+    The whole frame goes through the scorer's own processor, without any randomness: the same pictures give the same
+    figures, whatever the batch size. Pictures that cannot be decoded are left out, counted and named. Distribution
+    metrics need votes for every picture; collections of mean scores get the metrics of the mean.
+
+    Args:
+        scorer ([`AestheticScorer`]):
+            What to measure. Load it from the saved checkpoint, so that the report names the weights on disk.
+        dataset (`Dataset`):
+            Pictures and ratings in the columns of `data/columns.py`.
+        dataset_name (`str`):
+            Hub repository or name of the collection.
+        split (`str`):
+            Which part of the collection `dataset` is.
+        dataset_revision (`str`, *optional*):
+            Commit on the Hub; where it is left out, a hash of the pictures and ratings stands in.
+        constant_distribution (`np.ndarray` of shape `(num_bins,)`, *optional*):
+            Mean histogram of the *training* pictures: what a predictor that never looks would say.
+        modality_column (`str`, *optional*):
+            Column of cached modality maps to use in place of the pictures.
+        batch_size (`int`, *optional*, defaults to 32):
+            Pictures that go through the model together.
+        num_resamples (`int`, *optional*, defaults to 1000):
+            Bootstrap draws over pictures; 0 for no intervals.
+        seed (`int`, *optional*, defaults to 0):
+            Seed of the draws.
+        command (`str`, *optional*):
+            Command line that repeats the evaluation, for the report.
+
+    Raises:
+        KeyError: If a column is missing.
+        ValueError: If the data set was rated on another scale than the model's, or fewer than two pictures can be
+            read.
+    """
+    config = scorer.model.config
+    picture_column = modality_column or "image"
+    _check_columns(dataset, picture_column)
+    _check_scale(dataset, config, dataset_name)
+
+    rows = dataset.with_format(None).cast_column(picture_column, Image(decode=False))
+    rows = rows.select_columns(list(dict.fromkeys([picture_column, *COMMON_COLUMNS[1:]])))
+    labels: list[dict[str, Any]] = []
+    unreadable: list[str] = []
+    outputs: list[dict[str, np.ndarray]] = []
+    content_hash = hashlib.sha256()
+    for batch in rows.iter(batch_size):
+        images = []
+        for row in _rows_of(batch):
+            content = _read_content(row.pop(picture_column))
+            content_hash.update(json.dumps(row, sort_keys=True).encode() + hashlib.sha256(content).digest())
+            try:
+                images.append(read_image(content))
+            except ImageReadError:
+                unreadable.append(row["image_id"])
+            else:
+                labels.append(row)
+        if images:
+            outputs.append(_predict(scorer, images, is_map=modality_column is not None))
+    if len(labels) < 2:
+        raise ValueError(
+            f"An evaluation needs at least 2 readable pictures, got {len(labels)} of {len(dataset)}. "
+            f"Check the column {picture_column!r}."
+        )
+    if unreadable:
+        warnings.warn(
+            f"{len(unreadable)} of {len(dataset)} pictures cannot be read and are left out: "
+            f"{', '.join(unreadable[:5])}{', ...' if len(unreadable) > 5 else ''}",
+            stacklevel=2,
+        )
+
+    predictions = _collect(labels, outputs)
+    return EvaluationReport(
+        dataset_name=dataset_name,
+        dataset_revision=dataset_revision or f"sha256:{content_hash.hexdigest()}",
+        split=split,
+        num_images=len(labels),
+        unreadable_ids=unreadable,
+        image_ids_sha256=hash_image_ids(row["image_id"] for row in labels),
+        min_score=float(config.min_score),
+        max_score=float(config.max_score),
+        num_bins=len(config.bin_scores),
+        scorer_id=scorer.id,
+        weights_sha256=_hash_loaded_weights(scorer),
+        preprocessing=scorer.preprocessing,
+        **_measure(predictions, labels, config, constant_distribution, num_resamples, seed),
+        num_resamples=num_resamples,
+        seed=seed,
+        versions={
+            "hf_aesthetics": __version__,
+            "transformers": transformers.__version__,
+            "torch": torch.__version__,
+            "python": platform.python_version(),
+        },
+        device=scorer.device.type,
+        date=datetime.now(UTC).isoformat(timespec="seconds"),
+        command=command,
+        notice=scorer.notice,
+        predictions=predictions,
+    )
+
+
+def _check_columns(dataset: Dataset, picture_column: str) -> None:
+    missing = [name for name in (picture_column, *COMMON_COLUMNS[1:]) if name not in dataset.column_names]
+    if missing:
+        raise KeyError(
+            f"{missing[0]!r} is not a column of the dataset ({', '.join(dataset.column_names)}). "
+            "Make the data set with one of the loaders of hf_aesthetics.data, or rename its columns."
+        )
+    if not isinstance(dataset.features[picture_column], Image):
+        raise ValueError(
+            f"The column {picture_column!r} must hold pictures, got {dataset.features[picture_column]}. "
+            f"Cast it: dataset.cast_column({picture_column!r}, datasets.Image())."
+        )
+
+
+def _check_scale(dataset: Dataset, config: PreTrainedConfig, dataset_name: str) -> None:
+    scale = infer_rating_scale(dataset)
+    expected = RatingScale(config.min_score, config.max_score, len(config.bin_scores))
+    if scale is None:
+        means = [mean for mean in dataset.with_format(None)["score_mean"] if mean is not None]
+        if means and not (expected.min_score <= min(means) and max(means) <= expected.max_score):
+            raise ValueError(
+                f"The model rates on the scale {expected}, but {dataset_name} has mean scores from {min(means):g} to "
+                f"{max(means):g}. Evaluate on a data set of the model's scale."
+            )
+    elif not np.allclose(astuple(scale), astuple(expected), atol=1e-3):
+        raise ValueError(
+            f"The model rates on the scale {expected}, but {dataset_name} was rated on {scale}. Evaluate on a data "
+            f"set of the model's scale, or train with min_score={scale.min_score:g}, max_score={scale.max_score:g}, "
+            f"num_labels={scale.num_bins}."
+        )
+
+
+def _rows_of(batch: dict[str, list]) -> list[dict[str, Any]]:
+    return [dict(zip(batch, values, strict=True)) for values in zip(*batch.values(), strict=True)]
+
+
+def _read_content(cell: dict[str, Any] | None) -> bytes:
+    """Bytes of an undecoded picture; none for one that is missing, which `read_image` then refuses."""
+    if cell is None:
+        return b""
+    if cell["bytes"] is not None:
+        return cell["bytes"]
+    try:
+        return Path(cell["path"]).read_bytes()
+    except OSError:
+        return b""
+
+
+def _predict(scorer: AestheticScorer, images: list, is_map: bool) -> dict[str, np.ndarray]:
+    outputs = scorer.predict([], modality_maps=images) if is_map else scorer.predict(images)
+    return {
+        "distribution": outputs["logits"].softmax(dim=-1).numpy(),
+        "score": outputs["score"].numpy(),
+        "score_std": outputs["score_std"].numpy(),
+    }
+
+
+def _collect(labels: list[dict[str, Any]], outputs: list[dict[str, np.ndarray]]) -> pa.Table:
+    """One row a picture: its id, what was predicted, and what is true."""
+    votes = [row["vote_counts"] for row in labels]
+    shares = [None if counts is None else (np.asarray(counts) / sum(counts)).tolist() for counts in votes]
+    predicted = {name: np.concatenate([batch[name] for batch in outputs]) for name in outputs[0]}
+    return pa.table(
+        {
+            "image_id": pa.array([row["image_id"] for row in labels], pa.string()),
+            "distribution": pa.array(list(predicted["distribution"]), pa.list_(pa.float32())),
+            "score": pa.array(predicted["score"], pa.float32()),
+            "score_std": pa.array(predicted["score_std"], pa.float32()),
+            "vote_shares": pa.array(shares, pa.list_(pa.float64())),
+            "true_score": pa.array([row["score_mean"] for row in labels], pa.float32()),
+            "true_score_std": pa.array([row["score_std"] for row in labels], pa.float32()),
+        }
+    )
+
+
+def _measure(
+    predictions: pa.Table,
+    labels: list[dict[str, Any]],
+    config: PreTrainedConfig,
+    constant_distribution: np.ndarray | None,
+    num_resamples: int,
+    seed: int,
+) -> dict[str, Any]:
+    """All figures of the report, by the names of its fields."""
+    bins = np.asarray(config.bin_scores)
+    column = {name: predictions[name].to_pylist() for name in predictions.column_names}
+    has_votes = None not in column["vote_shares"]
+    truth: dict[str, Any] = {"target_mean": column["true_score"]}
+    if has_votes:
+        truth = {"vote_counts": [row["vote_counts"] for row in labels]}
+    elif None not in column["true_score_std"]:
+        truth["target_std"] = column["true_score_std"]
+    # one step a bin, or ten steps where the scale is nearly continuous
+    bands = bins if len(bins) <= 11 else np.linspace(bins[0], bins[-1], 11)
+    true_scores = np.clip(column["true_score"], bins[0], bins[-1])  # float32 may round a score off the scale
+    metrics = summarize(
+        column["distribution"],
+        None,
+        bins,
+        predicted_mean=column["score"],
+        constant_distribution=constant_distribution,
+        num_resamples=num_resamples,
+        seed=seed,
+        **truth,
+    )
+    del metrics["num_images"]
+    intervals = metrics.pop("intervals", {})
+    constant = None
+    if constant_distribution is not None:
+        constant = summarize(np.tile(constant_distribution, (len(labels), 1)), None, bins, **truth)
+        del constant["num_images"]
+    return _without_nan(
+        {
+            "metrics": metrics,
+            "intervals": intervals,
+            "constant_metrics": constant,
+            "srcc_ceiling": vote_resampling_ceiling(truth["vote_counts"], bins, seed=seed) if has_votes else None,
+            "score_bands": error_by_score_band(column["score"], true_scores, bands.tolist()),
+            "pit": (
+                probability_integral_transform(column["distribution"], column["vote_shares"]).tolist()
+                if has_votes
+                else None
+            ),
+        }
+    )
+
+
+def _without_nan(value: Any) -> Any:
+    """JSON has no NaN: what is undefined becomes `None`."""
+    if isinstance(value, dict):
+        return {key: _without_nan(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_without_nan(item) for item in value]
+    return None if isinstance(value, float) and math.isnan(value) else value
+
+
+def _hash_loaded_weights(scorer: AestheticScorer) -> str | None:
+    """Hash of the weights that the scorer was loaded from; `None` for a model that was made in memory."""
+    if scorer.revision is None:
+        return None
+    checkpoint = Path(scorer.model.name_or_path)
+    if not checkpoint.is_dir():
+        config_file = hf_hub_download(
+            scorer.model.name_or_path, "config.json", revision=scorer.revision, local_files_only=True
+        )
+        checkpoint = Path(config_file).parent
+    return hash_weights(checkpoint)
