@@ -1,0 +1,19 @@
+"""Training of scorers, as functions and as the program `accelerate launch -m hf_aesthetics.training`."""
+
+from .arguments import AestheticTrainingArguments, DataArguments, ModelArguments
+from .checkpoint import build_scorer, describe_training, finish_checkpoint, score_quantiles
+from .trainer import AestheticTrainer, train_scorer, validation_metrics
+
+
+__all__ = [
+    "AestheticTrainer",
+    "AestheticTrainingArguments",
+    "DataArguments",
+    "ModelArguments",
+    "build_scorer",
+    "describe_training",
+    "finish_checkpoint",
+    "score_quantiles",
+    "train_scorer",
+    "validation_metrics",
+]

@@ -1,0 +1,67 @@
+"""Training as a program.
+
+    accelerate launch -m hf_aesthetics.training --dataset oasis --data_dir PATH --backbone mobilenet_v2 \\
+        --modality rgb --output_dir outputs/nima-oasis
+"""
+
+import os
+import shlex
+import sys
+
+from transformers import HfArgumentParser, set_seed
+
+from ..data.loading import load_collection
+from ..evaluation import report_table
+from ..models.backbones import BACKBONE_PRESETS
+from .arguments import AestheticTrainingArguments, DataArguments, ModelArguments
+from .checkpoint import backbone_checkpoint, build_scorer, describe_training, finish_checkpoint
+from .trainer import train_scorer
+
+
+def main(argv: list[str] | None = None) -> None:
+    """The program: loads, trains, evaluates, and leaves a checkpoint with its card in `--output_dir`."""
+    parser = HfArgumentParser(
+        (DataArguments, ModelArguments, AestheticTrainingArguments),
+        prog="python -m hf_aesthetics.training",
+        description="Trains a scorer on a rated collection, evaluates it, and writes a checkpoint with its card.",
+    )
+    try:
+        data_args, model_args, args = parser.parse_args_into_dataclasses(args=argv)
+        _run(data_args, model_args, args, shlex.join(sys.argv[1:] if argv is None else argv))
+    except (ValueError, OSError, KeyError, ImportError) as error:
+        if os.environ.get("HF_AESTHETICS_TRACEBACK"):
+            raise
+        print(f"error: {' '.join(str(error).split())}", file=sys.stderr)
+        sys.exit(2)
+
+
+def _run(data_args: DataArguments, model_args: ModelArguments, args: AestheticTrainingArguments, flags: str) -> None:
+    set_seed(args.seed)
+    with args.main_process_first(desc="loading the data set"):
+        collection = load_collection(
+            data_args.dataset, data_args.data_dir, data_args.scale, data_args.dataset_revision, seed=args.seed
+        )
+    model, processor = build_scorer(model_args, collection.scale)
+    model.config.notice = collection.facts.notice
+    trainer = train_scorer(model, processor, collection, args, loss=model_args.loss)
+    if not trainer.is_world_process_zero():
+        return
+    preset = BACKBONE_PRESETS.get(model_args.backbone)
+    report = finish_checkpoint(
+        trainer.model,
+        processor,
+        collection,
+        args.output_dir,
+        training=describe_training(trainer, collection),
+        backbone=backbone_checkpoint(model_args.backbone),
+        backbone_license=model_args.backbone_license or (preset.license if preset else None),
+        license=model_args.license,
+        command=f"accelerate launch -m hf_aesthetics.training {flags}",
+        seed=args.seed,
+    )
+    print(report_table(report))
+    print(f"checkpoint and card: {args.output_dir}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,95 @@
+"""The arguments of a training run: data, model, and transformers' own with the defaults of this task.
+
+Know nothing about how they are carried out.
+"""
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+from transformers import TrainingArguments
+
+from ..data.columns import RatingScale
+from ..models.backbones import BACKBONE_PRESETS
+
+
+@dataclass
+class DataArguments:
+    """What to train on."""
+
+    dataset: str = field(metadata={"help": "oasis, folder, synthetic, or a Hub repository organisation/name"})
+    data_dir: str | None = field(default=None, metadata={"help": "folder of the pictures and their table"})
+    dataset_revision: str | None = field(default=None, metadata={"help": "commit, branch or tag on the Hub"})
+    min_score: float | None = field(default=None, metadata={"help": "lowest rating, for collections without votes"})
+    max_score: float | None = field(default=None, metadata={"help": "highest rating, for collections without votes"})
+    num_bins: int | None = field(default=None, metadata={"help": "bins of the scale, for collections without votes"})
+
+    @property
+    def scale(self) -> RatingScale | None:
+        given = (self.min_score, self.max_score, self.num_bins)
+        if given == (None, None, None):
+            return None
+        if None in given:
+            raise ValueError(f"A scale needs --min_score, --max_score and --num_bins, got {given}.")
+        return RatingScale(*given)
+
+
+@dataclass
+class ModelArguments:
+    """What to train."""
+
+    model_type: str = field(default="nima", metadata={"help": "one of the registered scorers"})
+    backbone: str = field(
+        default="mobilenet_v2",
+        metadata={"help": f"{', '.join(BACKBONE_PRESETS)}; or a checkpoint: Hub repository or folder"},
+    )
+    modality: str = field(default="rgb", metadata={"help": "what the network sees"})
+    view: Literal["squash", "crop"] = field(default="squash", metadata={"help": "evaluation view"})
+    image_size: int | None = field(default=None, metadata={"help": "pixels a side; the backbone's own by default"})
+    head_dropout: float = field(default=0.75, metadata={"help": "dropout before the last layer"})
+    loss: Literal["emd", "mse"] = field(
+        default="emd", metadata={"help": "the model's own, or the squared error of the mean for mean-only data"}
+    )
+    mean_loss_weight: float = field(default=0.0, metadata={"help": "weight of the loss on the mean score"})
+    std_loss_weight: float = field(default=0.0, metadata={"help": "weight of the loss on the standard deviation"})
+    freeze_stages: int = field(
+        default=0, metadata={"help": "stages of the backbone to freeze; -1 leaves the last one free, as in a slice"}
+    )
+    freeze_batch_norm: bool = field(default=False, metadata={"help": "keep the batch norms of the backbone"})
+    backbone_license: str | None = field(
+        default=None, metadata={"help": "terms of the pretrained weights, for the card; known for the named backbones"}
+    )
+    license: str | None = field(default=None, metadata={"help": "terms of the trained weights, for the card"})
+
+
+@dataclass
+class AestheticTrainingArguments(TrainingArguments):
+    """transformers' `TrainingArguments` with the defaults of this task and a learning rate for the head."""
+
+    output_dir: str = field(
+        default="outputs/nima", metadata={"help": "folder of the finished checkpoint; the run lies in <folder>.run"}
+    )
+    head_learning_rate: float = field(default=1e-3, metadata={"help": "initial learning rate of the head"})
+    early_stopping_patience: int | None = field(
+        default=None, metadata={"help": "stop after so many evaluations without a better one"}
+    )
+    resume: bool = field(default=False, metadata={"help": "go on from the last checkpoint of the run"})
+    learning_rate: float = field(default=1e-4, metadata={"help": "initial learning rate of the backbone"})
+    num_train_epochs: float = field(default=10, metadata={"help": "passes over the training pictures"})
+    per_device_train_batch_size: int = field(default=32, metadata={"help": "pictures a step and device"})
+    per_device_eval_batch_size: int = field(default=64, metadata={"help": "pictures a step and device"})
+    lr_scheduler_type: str = field(default="cosine", metadata={"help": "course of the learning rates"})
+    warmup_steps: float = field(default=0.1, metadata={"help": "steps, or share of them where below 1"})
+    eval_strategy: str = field(default="epoch", metadata={"help": "when to evaluate"})
+    save_strategy: str = field(default="epoch", metadata={"help": "when to save"})
+    save_total_limit: int | None = field(default=2, metadata={"help": "checkpoints of the run to keep"})
+    load_best_model_at_end: bool = field(default=True, metadata={"help": "end with the best checkpoint"})
+    metric_for_best_model: str | None = field(default="srcc", metadata={"help": "on the validation pictures"})
+    greater_is_better: bool | None = field(default=None, metadata={"help": "of that metric; known for ours"})
+    remove_unused_columns: bool = field(default=False, metadata={"help": "the transform reads them"})
+    logging_strategy: str = field(default="epoch", metadata={"help": "when to log the training loss"})
+
+    def __post_init__(self) -> None:
+        if self.greater_is_better is None:
+            errors = ("emd", "emd_2", "mse", "mae", "loss")
+            self.greater_is_better = str(self.metric_for_best_model).removeprefix("eval_") not in errors
+        super().__post_init__()

@@ -1,0 +1,197 @@
+"""Before and after a run: arguments into a scorer, and a trained scorer into a checkpoint that others can judge."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from datasets import Dataset
+from tqdm.auto import tqdm
+from transformers import AutoConfig, PreTrainedModel
+
+from .. import MODEL_ROWS
+from ..cards import render_model_card
+from ..data.columns import RatingScale
+from ..data.loading import RatedCollection
+from ..evaluation import EvaluationReport, evaluate_scorer
+from ..hub import add_results, save_checkpoint
+from ..models.backbones import BACKBONE_PRESETS
+from ..models.image_processing_modality import ModalityImageProcessor
+from ..scoring import AestheticScorer
+from .arguments import ModelArguments
+from .trainer import AestheticTrainer
+
+
+NUM_QUANTILES = 101
+
+
+def build_scorer(arguments: ModelArguments, scale: RatingScale) -> tuple[PreTrainedModel, ModalityImageProcessor]:
+    """
+    A scorer for a rating scale, over a pretrained backbone or from an earlier checkpoint of its own type.
+
+    Args:
+        arguments ([`ModelArguments`]):
+            What to train.
+        scale ([`RatingScale`]):
+            The scale of the ratings.
+
+    Raises:
+        ValueError: If there is no such model type, or the earlier checkpoint has another scale.
+        OSError: If there is no such checkpoint.
+    """
+    scorers = {config.model_type: model for config, model, *_ in MODEL_ROWS if hasattr(model, "score_is_calibrated")}
+    if arguments.model_type not in scorers:
+        raise ValueError(f"`model_type` must be one of {sorted(scorers)}, got {arguments.model_type!r}.")
+    model_class = scorers[arguments.model_type]
+    checkpoint = backbone_checkpoint(arguments.backbone)
+    fields = {
+        "min_score": scale.min_score,
+        "max_score": scale.max_score,
+        "num_labels": scale.num_bins,
+        "head_dropout": arguments.head_dropout,
+        "mean_loss_weight": arguments.mean_loss_weight,
+        "std_loss_weight": arguments.std_loss_weight,
+    }
+    options: dict[str, Any] = {"modality": arguments.modality, "view": arguments.view}
+    if arguments.image_size is not None:
+        options["size"] = {"height": arguments.image_size, "width": arguments.image_size}
+    if _model_type_of(checkpoint) == arguments.model_type:
+        model = model_class.from_pretrained(checkpoint, dtype=torch.float32)
+        found = RatingScale(model.config.min_score, model.config.max_score, model.config.num_labels)
+        if found != scale:
+            raise ValueError(f"{checkpoint} was trained on the scale {found}, but the data set has {scale}.")
+    else:
+        model = model_class.from_backbone_pretrained(checkpoint, **fields)
+    # before anything is trained, so that a wrong modality costs no time
+    processor = ModalityImageProcessor.from_backbone_pretrained(checkpoint, **options)
+    if arguments.freeze_batch_norm:
+        model.freeze_batch_norm()
+    if arguments.freeze_stages:
+        model.freeze_stages(arguments.freeze_stages)
+    model.freeze_unused_parameters()
+    return model, processor
+
+
+def _model_type_of(checkpoint: str) -> str:
+    if checkpoint.startswith("torchvision/"):
+        return "torchvision_wrapper"
+    try:
+        return AutoConfig.from_pretrained(checkpoint).model_type
+    except OSError as error:
+        raise OSError(
+            f"`backbone` must be one of {', '.join(BACKBONE_PRESETS)}, a Hub repository or a folder with config.json, "
+            f"got {checkpoint!r}, which cannot be read: {str(error).splitlines()[0]}"
+        ) from error
+
+
+def backbone_checkpoint(backbone: str) -> str:
+    """The checkpoint behind `--backbone`: that of a preset, or what was given."""
+    return BACKBONE_PRESETS[backbone].checkpoint if backbone in BACKBONE_PRESETS else backbone
+
+
+def score_quantiles(
+    scorer: AestheticScorer, dataset: Dataset, batch_size: int = 64, max_pictures: int = 5000
+) -> list[float]:
+    """
+    A scorer's own scores of its training pictures at 101 quantiles, from which percentiles are read.
+
+    Args:
+        scorer ([`AestheticScorer`]):
+            The trained scorer.
+        dataset (`Dataset`):
+            The training pictures; of more than `max_pictures` evenly spaced ones are taken.
+        batch_size (`int`, *optional*, defaults to 64):
+            Pictures a batch.
+        max_pictures (`int`, *optional*, defaults to 5000):
+            How many scores suffice.
+    """
+    if len(dataset) > max_pictures:
+        dataset = dataset.select(np.linspace(0, len(dataset) - 1, max_pictures).astype(int))
+    images = dataset.select_columns(["image"])
+    batches = tqdm(images.iter(batch_size), total=-(-len(images) // batch_size), desc="percentiles", leave=False)
+    scores = torch.cat([scorer.predict(batch["image"]).score for batch in batches])
+    return np.quantile(scores.double().numpy(), np.linspace(0, 1, NUM_QUANTILES)).tolist()
+
+
+def finish_checkpoint(
+    model: PreTrainedModel,
+    processor: ModalityImageProcessor,
+    collection: RatedCollection,
+    output_dir: str | Path,
+    *,
+    training: dict[str, Any],
+    backbone: str | None = None,
+    backbone_license: str | None = None,
+    license: str | None = None,
+    command: str | None = None,
+    seed: int = 0,
+) -> EvaluationReport:
+    """
+    Turns a trained model into a checkpoint that others can judge: percentiles, evaluation on the test pictures, card.
+
+    Args:
+        model (`PreTrainedModel`), processor ([`ModalityImageProcessor`]):
+            The trained scorer.
+        collection ([`RatedCollection`]):
+            The collection it was trained on.
+        output_dir (`str` or `Path`):
+            Folder of the checkpoint.
+        training (`dict[str, Any]`):
+            How it was trained, for the card.
+        backbone, backbone_license (`str`, *optional*):
+            Checkpoint that it started from, and the terms of its weights.
+        license (`str`, *optional*):
+            Terms of the trained weights.
+        command (`str`, *optional*):
+            Command line that repeats it.
+        seed (`int`, *optional*, defaults to 0):
+            Seed of the bootstrap.
+
+    Returns:
+        [`EvaluationReport`]: On the test pictures, of the weights on disk.
+    """
+    in_memory = AestheticScorer(model, processor, name=str(output_dir))
+    model.config.score_quantiles = score_quantiles(in_memory, collection.splits["train"])
+    save_checkpoint(model, processor, output_dir)
+    report = evaluate_scorer(
+        AestheticScorer.from_pretrained(output_dir),
+        collection.splits["test"],
+        dataset_name=collection.name,
+        split="test",
+        dataset_revision=collection.revision,
+        constant_distribution=collection.constant_distribution,
+        command=command,
+        seed=seed,
+    )
+    card = render_model_card(
+        output_dir,
+        report,
+        facts=collection.facts,
+        license=license,
+        backbone=backbone,
+        backbone_license=backbone_license,
+        training=training,
+    )
+    add_results(output_dir, report, card)
+    return report
+
+
+def describe_training(trainer: AestheticTrainer, collection: RatedCollection) -> dict[str, Any]:
+    """What a card says of a run: data, optimiser, schedule, and the figure by which the checkpoint was chosen."""
+    args, state = trainer.args, trainer.state
+    stages = sum(not p.requires_grad for p in trainer.model.parameters())
+    return {
+        "training_pictures": len(collection.splits["train"]),
+        "validation_pictures": len(collection.splits["validation"]),
+        "optimizer": f"{args.optim}, learning rate {args.learning_rate:g}, head {args.head_learning_rate:g}, "
+        f"{args.lr_scheduler_type} schedule, weight decay {args.weight_decay:g}",
+        "batch_size": args.train_batch_size * args.gradient_accumulation_steps * args.world_size,
+        "epochs": f"{state.epoch:g} ({state.global_step} steps)",
+        "frozen": f"{stages} of {sum(1 for _ in trainer.model.parameters())} tensors",
+        "augmentation": "random part of 0.875 of each side, mirrored in half of the cases",
+        "precision": "bfloat16 autocast" if args.bf16 else "float32",
+        "chosen_by": f"{args.metric_for_best_model} = {state.best_metric:.4f} on the validation pictures"
+        if state.best_metric is not None
+        else "the last step",
+        "seed": args.seed,
+    }
