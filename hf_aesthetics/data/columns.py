@@ -1,8 +1,9 @@
-"""The columns that every data set of this package yields, and the rating scale behind them.
+"""The columns that every data set yields, the rating scale behind them, and what a card says about their source.
 
 Knows nothing about where the pictures come from or which model reads them.
 """
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -42,7 +43,7 @@ class RatingScale:
     def __post_init__(self) -> None:
         if self.num_bins < 2:
             raise ValueError(f"A rating scale needs at least 2 bins, got {self.num_bins}.")
-        if not self.max_score > self.min_score:
+        if not (math.isfinite(self.max_score - self.min_score) and self.max_score > self.min_score):
             raise ValueError(f"`max_score` must exceed `min_score`, got {self.max_score} and {self.min_score}.")
 
     @property
@@ -52,6 +53,38 @@ class RatingScale:
 
     def __str__(self) -> str:
         return f"{self.min_score:g}..{self.max_score:g} in {self.num_bins} bins"
+
+
+@dataclass(frozen=True)
+class DatasetFacts:
+    """
+    What a model card says about the data behind a model. Every loader defines its own as `FACTS`.
+
+    Args:
+        name (`str`):
+            Name of the data set, as a sentence would use it.
+        license (`str`):
+            Under which terms its pictures and its ratings may be used.
+        description (`str`, *optional*):
+            What was rated, by whom and on which scale.
+        source_url (`str`, *optional*):
+            Where it is published.
+        citation (`str`, *optional*):
+            How to cite it.
+        notice (`str`, *optional*):
+            What has to be said wherever a model trained on it shows a score.
+
+    Example:
+        >>> DatasetFacts(name="my photographs", license="all rights reserved").license
+        'all rights reserved'
+    """
+
+    name: str
+    license: str
+    description: str | None = None
+    source_url: str | None = None
+    citation: str | None = None
+    notice: str | None = None
 
 
 def rating_features(num_bins: int, extra: Mapping[str, Any] | None = None) -> Features:
@@ -117,8 +150,9 @@ def vote_statistics(vote_counts: Sequence[int] | np.ndarray, scale: RatingScale,
     total = counts.sum()
     if total == 0:
         raise ValueError(f"{name}: all votes are zero, so there is no score. Drop the row or give a mean instead.")
-    mean = float(counts @ scale.bin_scores / total)
-    variance = float(counts @ (scale.bin_scores - mean) ** 2 / total)
+    bins = scale.bin_scores
+    mean = float(counts @ bins / total)
+    variance = float(counts @ (bins - mean) ** 2 / total)
     return {
         "vote_counts": counts.astype(int).tolist(),
         "score_mean": mean,
@@ -165,7 +199,7 @@ def infer_rating_scale(dataset: Dataset) -> RatingScale | None:
     residual = np.abs(design @ (lowest, step) - means).max()
     if step <= 0 or residual > 1e-3 * abs(step):
         raise ValueError(
-            f"`score_mean` must follow from `vote_counts` on one scale, but differs from the best one by {residual:.3g}. "
+            f"`score_mean` must follow from `vote_counts` on one scale, but is up to {residual:.3g} off the best one. "
             "Recompute the column with vote_statistics(...)."
         )
     # float32 columns: a scale is written with a few digits, so the rounding error of the fit must not show
