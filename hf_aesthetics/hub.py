@@ -31,7 +31,8 @@ from transformers.image_processing_utils import BaseImageProcessor
 
 from . import __version__
 from .cards import address_card, eval_result_files, report_folders
-from .evaluation import EvaluationReport, hash_weights
+from .evaluation import EvaluationReport
+from .scoring import hash_weights
 
 
 CONFIG_FILES = ("config.json", "preprocessor_config.json")

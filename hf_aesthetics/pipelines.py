@@ -3,11 +3,13 @@
 Knows nothing about folders, data sets or the command line.
 """
 
+from collections.abc import Iterable
 from typing import Any, TypedDict
 
 import numpy as np
 import torch
-from transformers import AutoModelForImageClassification, Pipeline, PreTrainedConfig
+from transformers import AutoModelForImageClassification, BatchFeature, Pipeline, PreTrainedConfig
+from transformers.image_processing_utils import BaseImageProcessor
 from transformers.pipelines import PIPELINE_REGISTRY
 from transformers.utils import ModelOutput
 
@@ -38,6 +40,57 @@ class AestheticRecord(TypedDict):
     distribution: dict[str, float]
 
 
+def check_scorer_config(config: PreTrainedConfig, name: str) -> None:
+    """
+    Refuses models that do not score, by their configuration alone.
+
+    Args:
+        config (`PreTrainedConfig`):
+            Of any model.
+        name (`str`):
+            What the error calls the checkpoint.
+
+    Raises:
+        ValueError: If the configuration has no rating scale.
+
+    Example:
+        >>> from transformers import ResNetConfig
+        >>> check_scorer_config(ResNetConfig(), "microsoft/resnet-50")
+        Traceback (most recent call last):
+            ...
+        ValueError: Expected a scorer, such as NIMA: a model with `min_score` and `max_score` in its config.json and `score` in its outputs. Got 'microsoft/resnet-50', which is a 'resnet'. Choose a checkpoint trained with hf_aesthetics.
+    """  # noqa: E501
+    if not (hasattr(config, "min_score") and hasattr(config, "max_score")):
+        raise ValueError(
+            "Expected a scorer, such as NIMA: a model with `min_score` and `max_score` in its config.json and `score` "
+            f"in its outputs. Got {name!r}, which is a {config.model_type!r}. "
+            "Choose a checkpoint trained with hf_aesthetics."
+        )
+
+
+def make_pixel_values(processor: BaseImageProcessor, images: Iterable[Any]) -> BatchFeature:
+    """
+    Reads pictures by the policy of [`read_image`] and prepares them for a model.
+
+    Args:
+        processor (`BaseImageProcessor`):
+            The model's image processor.
+        images (`Iterable` of `str`, `os.PathLike`, `bytes`, `PIL.Image.Image`, `np.ndarray` or `torch.Tensor`):
+            Pictures; arrays go to the processor as they are.
+
+    Raises:
+        ImageReadError: If a picture cannot be read.
+    """
+    pictures = [image if isinstance(image, (np.ndarray, torch.Tensor)) else read_image(image) for image in images]
+    return processor(images=pictures, return_tensors="pt")
+
+
+def rating_labels(config: PreTrainedConfig) -> list[str]:
+    """Names of a scorer's bins, which are their ratings, lowest first."""
+    labels: dict[Any, str] = config.id2label or {}
+    return [labels[i] for i in range(len(labels))]
+
+
 def aesthetic_records(outputs: ModelOutput, config: PreTrainedConfig) -> list[AestheticRecord]:
     """
     Turns the outputs of a scorer into records, one a picture.
@@ -51,7 +104,7 @@ def aesthetic_records(outputs: ModelOutput, config: PreTrainedConfig) -> list[Ae
     distributions = outputs["logits"].float().softmax(dim=-1).tolist()
     scores, spreads = outputs["score"].tolist(), outputs["score_std"].tolist()
     percentiles = score_percentiles(scores, config.score_quantiles)
-    labels = [config.id2label[i] for i in range(config.num_labels)]
+    labels = rating_labels(config)
     return [
         AestheticRecord(
             score=score,
@@ -88,25 +141,39 @@ class ImageAestheticsPipeline(Pipeline):
 
     Takes file paths, bytes and PIL pictures. Import `hf_aesthetics` before calling `transformers.pipeline`, which has
     no other way to learn of the task.
+
+    Raises:
+        ValueError: If the model is no scorer.
     """
 
+    image_processor: BaseImageProcessor
     _load_processor = False
     _load_image_processor = True
     _load_feature_extractor = False
     _load_tokenizer = False
     _load_video_processor = False
 
-    def _sanitize_parameters(self) -> tuple[dict[str, Any], dict[str, Any], dict[str, Any]]:
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        check_scorer_config(self.model.config, self.model.name_or_path or type(self.model).__name__)
+
+    def _sanitize_parameters(
+        self, **pipeline_parameters: Any
+    ) -> tuple[dict[str, Any], dict[str, Any], dict[str, Any]]:
+        if pipeline_parameters:
+            raise TypeError(
+                f"`{IMAGE_AESTHETICS_TASK}` takes no parameters but `batch_size` and `num_workers`, got "
+                f"{', '.join(map(repr, sorted(pipeline_parameters)))}. Leave them out."
+            )
         return {}, {}, {}
 
-    def preprocess(self, input_: Any) -> dict[str, torch.Tensor]:
-        image = input_ if isinstance(input_, (np.ndarray, torch.Tensor)) else read_image(input_)
-        return self.image_processor(images=image, return_tensors="pt").to(self.dtype)
+    def preprocess(self, input_: Any, **preprocess_parameters: dict) -> dict[str, Any]:
+        return dict(make_pixel_values(self.image_processor, [input_]).to(self.dtype))
 
-    def _forward(self, input_tensors: dict[str, torch.Tensor]) -> ModelOutput:
+    def _forward(self, input_tensors: dict[str, Any], **forward_parameters: dict) -> ModelOutput:
         return self.model(**input_tensors)
 
-    def postprocess(self, model_outputs: ModelOutput) -> AestheticRecord:
+    def postprocess(self, model_outputs: ModelOutput, **postprocess_parameters: dict) -> AestheticRecord:
         return aesthetic_records(model_outputs, self.model.config)[0]
 
 
@@ -122,4 +189,4 @@ def register_pipelines() -> None:
     )
     # the mark would make `save_pretrained` write `custom_pipelines`, after which `pipeline(task, model=repo)` demands
     # `trust_remote_code` of people who have the package
-    del ImageAestheticsPipeline._registered_impl
+    delattr(ImageAestheticsPipeline, "_registered_impl")

@@ -2,7 +2,7 @@
 
     python stranger.py CASES.json OUTPUT.pt
 
-`CASES.json` lists `{"name", "folder", "auto"}`; each folder holds a checkpoint and `inputs.pt`, the keyword arguments of
+`CASES.json` lists `{"name", "folder", "auto"}`; each folder holds a checkpoint and `inputs.pt`, the arguments of
 `forward`. The outputs of all cases are written to one file.
 """
 

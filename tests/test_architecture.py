@@ -101,8 +101,8 @@ assert not ours, ours
     # what transformers itself imports where it is installed is not our doing
     probe = "import sys, torch, torchvision, transformers; from transformers import AutoModelForImageClassification, "
     probe += "AutoImageProcessor, Pipeline, PreTrainedModel; print([m for m in sys.modules if '.' not in m])"
-    with_transformers = subprocess.run([sys.executable, "-c", probe], capture_output=True, text=True, check=True).stdout
-    program = f"WITH_TRANSFORMERS = {with_transformers.strip()}\n{program}"
+    probed = subprocess.run([sys.executable, "-c", probe], capture_output=True, text=True, check=True)
+    program = f"WITH_TRANSFORMERS = {probed.stdout.strip()}\n{program}"
     result = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
     assert result.returncode == 0, result.stderr
 
@@ -118,7 +118,8 @@ def test_map_of_the_readme_is_the_tree():
         for name in names.split():
             stack[depth:] = [name]
             listed.add("/".join(part.rstrip("/") for part in stack))
-    tracked = subprocess.run(["git", "ls-files", "-co", "--exclude-standard"], cwd=ROOT, capture_output=True, text=True)
+    command = ["git", "ls-files", "-co", "--exclude-standard"]
+    tracked = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
     files = [Path(name) for name in tracked.stdout.splitlines() if (ROOT / name).exists()]
     described = {p for p in files if p.parts[0] in ("hf_aesthetics", "scripts", "model_cards")}
     wanted = {

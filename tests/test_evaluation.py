@@ -14,8 +14,8 @@ from scipy import stats
 
 from hf_aesthetics import ModalityImageProcessor
 from hf_aesthetics.data.columns import RatingScale, rating_features, vote_statistics
-from hf_aesthetics.evaluation import EvaluationReport, evaluate_scorer, hash_weights
-from hf_aesthetics.scoring import AestheticScorer
+from hf_aesthetics.evaluation import EvaluationReport, evaluate_scorer
+from hf_aesthetics.scoring import AestheticScorer, hash_weights
 
 
 TEN = RatingScale(1, 10, 10)
@@ -102,7 +102,7 @@ def test_what_was_measured_can_be_told_again(scorer, tiny_checkpoint):
     assert (report.min_score, report.max_score, report.num_bins) == (1, 10, 10)
     assert report.versions["torch"] == torch.__version__
     assert report.date.endswith("+00:00")
-    ids = "\n".join(f"p{index:02d}" for index in range(12))
+    ids = "".join(f"p{index:02d}\n" for index in range(12))
     shuffled = evaluate(scorer, as_dataset(rows[::-1]))
     assert report.image_ids_sha256 == shuffled.image_ids_sha256 == hashlib.sha256(ids.encode()).hexdigest()
 

@@ -316,7 +316,7 @@ def test_figures_of_other_weights_are_refused(checkpoint):
     [
         ("config.json", "must hold config.json, but .*nima-noise does not. Save it with save_checkpoint"),
         ("preprocessor_config.json", "must hold preprocessor_config.json, but"),
-        ("model.safetensors", "Expected model.safetensors in .*nima-noise, found none"),
+        ("model.safetensors", "Expected model.safetensors in '.*nima-noise', found none"),
         ("modeling_nima.py", "code that its config.json names, but .*nima-noise lacks modeling_nima.py"),
         ("losses.py", "code that its config.json names, but .*nima-noise lacks losses.py"),
         ("modality_maps.py", "code that its preprocessor_config.json names, but .*nima-noise lacks modality_maps.py"),

@@ -228,7 +228,7 @@ def test_quantiles_of_a_large_collection_come_from_a_part(trained, collection):
     assert len(few) == 101 and few == sorted(few)
 
 
-# ---- the program -----------------------------------------------------------------------------------------------------
+# ---- the program ----
 
 
 @pytest.fixture

@@ -1,8 +1,8 @@
 """Measuring a scorer on a rated collection, and the report of it. Knows nothing about training, cards or the Hub."""
 
-from .evaluate import evaluate_scorer, hash_image_ids, hash_weights
+from .evaluate import evaluate_scorer
 from .report import EvaluationReport
 from .table import report_table
 
 
-__all__ = ["EvaluationReport", "evaluate_scorer", "hash_image_ids", "hash_weights", "report_table"]
+__all__ = ["EvaluationReport", "evaluate_scorer", "report_table"]

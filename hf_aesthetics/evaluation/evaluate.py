@@ -7,10 +7,8 @@ Knows nothing about training, cards or the Hub.
 import hashlib
 import json
 import math
-import os
 import platform
 import warnings
-from collections.abc import Iterable
 from dataclasses import astuple
 from datetime import UTC, datetime
 from pathlib import Path
@@ -26,52 +24,11 @@ from transformers import PreTrainedConfig
 
 from .. import __version__
 from ..data.columns import COMMON_COLUMNS, RatingScale, infer_rating_scale
+from ..data.splits import split_fingerprint
 from ..images import ImageReadError, read_image
 from ..metrics import error_by_score_band, probability_integral_transform, summarize, vote_resampling_ceiling
-from ..scoring import AestheticScorer
+from ..scoring import AestheticScorer, hash_weights
 from .report import EvaluationReport
-
-
-def hash_weights(directory: str | os.PathLike[str]) -> str:
-    """
-    SHA-256 of the weights of a checkpoint on disk, as `sha256sum model.safetensors` and the Hub show it.
-
-    Args:
-        directory (`str` or `os.PathLike`):
-            Folder of the checkpoint; of several weight files, the hash is that of all one after another.
-
-    Raises:
-        ValueError: If there are no weights.
-
-    Example:
-        >>> hash_weights("results")
-        Traceback (most recent call last):
-            ...
-        ValueError: Expected model.safetensors in results, found none. Save the model with save_checkpoint(...).
-    """
-    paths = sorted(Path(directory).glob("model*.safetensors"))
-    if not paths:
-        raise ValueError(
-            f"Expected model.safetensors in {directory}, found none. Save the model with save_checkpoint(...)."
-        )
-    digest = hashlib.sha256()
-    for path in paths:
-        with path.open("rb") as file:
-            hashlib.file_digest(file, lambda: digest)
-    return digest.hexdigest()
-
-
-def hash_image_ids(image_ids: Iterable[str]) -> str:
-    """
-    SHA-256 of the ids of pictures, sorted, one a line: the same for the same pictures in any order.
-
-    Two parts of a collection with one hash are the same part, whatever they are called.
-
-    Example:
-        >>> hash_image_ids(["b", "a"]) == hash_image_ids(["a", "b"]) != hash_image_ids(["a", "c"])
-        True
-    """
-    return hashlib.sha256("\n".join(sorted(image_ids)).encode()).hexdigest()
 
 
 def evaluate_scorer(
@@ -167,7 +124,7 @@ def evaluate_scorer(
         split=split,
         num_images=len(labels),
         unreadable_ids=unreadable,
-        image_ids_sha256=hash_image_ids(row["image_id"] for row in labels),
+        image_ids_sha256=split_fingerprint(row["image_id"] for row in labels),
         min_score=float(config.min_score),
         max_score=float(config.max_score),
         num_bins=len(config.bin_scores),

@@ -13,6 +13,7 @@ from .. import MODEL_ROWS
 from ..cards import render_model_card
 from ..data.columns import RatingScale
 from ..data.loading import RatedCollection
+from ..data.splits import split_fingerprint
 from ..evaluation import EvaluationReport, evaluate_scorer
 from ..hub import add_results, save_checkpoint
 from ..models.backbones import BACKBONE_PRESETS
@@ -177,21 +178,33 @@ def finish_checkpoint(
 
 
 def describe_training(trainer: AestheticTrainer, collection: RatedCollection) -> dict[str, Any]:
-    """What a card says of a run: data, optimiser, schedule, and the figure by which the checkpoint was chosen."""
-    args, state = trainer.args, trainer.state
-    stages = sum(not p.requires_grad for p in trainer.model.parameters())
-    return {
-        "training_pictures": len(collection.splits["train"]),
+    """
+    What a card says of a run: data, loss, optimiser, schedule, and the figure by which the checkpoint was chosen.
+
+    Args:
+        trainer ([`AestheticTrainer`]):
+            After training.
+        collection ([`RatedCollection`]):
+            What it was trained on.
+    """
+    args, state, train = trainer.args, trainer.state, collection.splits["train"]
+    parameters = list(trainer.model.parameters())
+    frozen = sum(not parameter.requires_grad for parameter in parameters)
+    described = {
+        "training_pictures": f"{len(train)}; SHA-256 of the sorted ids {split_fingerprint(train['image_id'])}",
         "validation_pictures": len(collection.splits["validation"]),
         "optimizer": f"{args.optim}, learning rate {args.learning_rate:g}, head {args.head_learning_rate:g}, "
         f"{args.lr_scheduler_type} schedule, weight decay {args.weight_decay:g}",
         "batch_size": args.train_batch_size * args.gradient_accumulation_steps * args.world_size,
-        "epochs": f"{state.epoch:g} ({state.global_step} steps)",
-        "frozen": f"{stages} of {sum(1 for _ in trainer.model.parameters())} tensors",
+        "epochs": f"{state.epoch or 0:g} ({state.global_step} steps)",
+        "frozen": f"{frozen} of {len(parameters)} tensors",
         "augmentation": "random part of 0.875 of each side, mirrored in half of the cases",
         "precision": "bfloat16 autocast" if args.bf16 else "float32",
-        "chosen_by": f"{args.metric_for_best_model} = {state.best_metric:.4f} on the validation pictures"
-        if state.best_metric is not None
-        else "the last step",
+        "chosen_by": "the last step"
+        if state.best_metric is None
+        else f"{args.metric_for_best_model} = {state.best_metric:.4f} on the validation pictures",
         "seed": args.seed,
     }
+    if trainer.compute_loss_func is not None:
+        described["loss"] = "squared error of the mean score"
+    return described

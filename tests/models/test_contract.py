@@ -1,7 +1,7 @@
 """What every model and every scorer keeps, looped over the registered rows.
 
-A new model takes part by its own `test_modeling_<model_type>.py`, which offers `tiny_models()`, configurations of small
-networks by name, and `BAD_VALUES`, fields that its configuration refuses.
+A new model takes part by its own `test_modeling_<model_type>.py`, which offers `tiny_models()`, configurations of
+small networks by name, and `BAD_VALUES`, fields that its configuration refuses.
 """
 
 import dataclasses
@@ -61,7 +61,7 @@ def answer(outputs) -> torch.Tensor:
     return outputs.logits if hasattr(outputs, "logits") else outputs.pooler_output
 
 
-# ---- configurations --------------------------------------------------------------------------------------------------
+# ---- configurations ----
 
 
 @pytest.mark.parametrize(("row", "name"), CASES)
@@ -69,7 +69,8 @@ def test_config_survives_json(row, name, tmp_path):
     config = MODEL_TESTS[row[0].model_type].tiny_models()[name]
     config.save_pretrained(tmp_path)
     assert row[0].from_pretrained(tmp_path).to_dict() == config.to_dict()
-    declared = {field.name for field in dataclasses.fields(row[0])} | {"model_type", "transformers_version", "auto_map"}
+    declared = {field.name for field in dataclasses.fields(row[0])}
+    declared |= {"model_type", "transformers_version", "auto_map"}
     saved = json.loads((tmp_path / "config.json").read_text())
     assert saved.keys() <= declared | set(PreTrainedConfig.attribute_map)
 
@@ -83,7 +84,7 @@ def test_config_refuses_bad_values_by_name_or_value(config_class, fields, messag
         config_class(**fields)
 
 
-# ---- weights -----------------------------------------------------------------------------------------------------------
+# ---- weights ----
 
 
 @pytest.mark.parametrize(("row", "name"), CASES)
@@ -116,7 +117,7 @@ def test_no_buffer_of_ours_is_left_out_of_the_file(row, name):
             assert not module._non_persistent_buffers_set, type(module)
 
 
-# ---- forward and backward ------------------------------------------------------------------------------------------------
+# ---- forward and backward ----
 
 
 @pytest.mark.parametrize(("row", "name"), CASES)
@@ -180,7 +181,7 @@ def test_compiles_without_a_graph_break(row, name):
         torch.testing.assert_close(answer(compiled(**inputs())), answer(model(**inputs())))
 
 
-# ---- scorers -----------------------------------------------------------------------------------------------------------
+# ---- scorers ----
 
 
 @pytest.mark.parametrize(("row", "name"), SCORER_CASES)
@@ -228,7 +229,7 @@ def test_last_spatial_feature_acts_on_the_score(row, name):
     assert (strength > 0).float().mean() > 0.9
 
 
-# ---- publication ---------------------------------------------------------------------------------------------------------
+# ---- publication ----
 
 
 @pytest.fixture(scope="module")

@@ -125,9 +125,7 @@ def test_maximum_entropy_has_the_moments_and_beats_a_general_optimiser(with_std)
             {"type": "eq", "fun": lambda p, mean=mean: p @ ratings - mean},
         ]
         if with_std:
-            constraints.append(
-                {"type": "eq", "fun": lambda p, mean=mean, std=std: p @ (ratings - mean) ** 2 - std**2}
-            )
+            constraints.append({"type": "eq", "fun": lambda p, mean=mean, std=std: p @ (ratings - mean) ** 2 - std**2})
         reference = optimize.minimize(
             lambda p: float((p * np.log(p + 1e-12)).sum()),
             np.full(10, 0.1),

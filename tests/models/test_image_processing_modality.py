@@ -108,7 +108,8 @@ def test_odd_shapes_pass(shape, view, modality):
 
 
 def test_a_batch_of_mixed_sizes_equals_its_pictures():
-    images, processor = [photograph(), photograph(50, 70, 1), photograph(96, 128, 2)], ModalityImageProcessor(size=SMALL)
+    images = [photograph(), photograph(50, 70, 1), photograph(96, 128, 2)]
+    processor = ModalityImageProcessor(size=SMALL)
     together = pixels(processor, *images)
     for image, expected in zip(images, together, strict=True):
         assert torch.equal(pixels(processor, image)[0], expected)

@@ -133,7 +133,8 @@ def test_presets_have_the_size_that_the_paper_prints(preset, parameters):
 
 def test_only_the_presets_of_the_paper_claim_to_be():
     assert {name for name, preset in BACKBONE_PRESETS.items() if preset.in_paper} == {"vgg16", "mobilenet"}
-    assert all(preset.note.startswith("Not the paper's") for preset in BACKBONE_PRESETS.values() if not preset.in_paper)
+    others = [preset.note for preset in BACKBONE_PRESETS.values() if not preset.in_paper]
+    assert all(note.startswith("Not the paper's") for note in others)
 
 
 def test_labels_of_another_scale_are_refused_with_both_shapes(tiny_nima_config):
@@ -159,9 +160,7 @@ def test_freezing_stops_exactly_the_first_stages(num_frozen):
     outputs = model(torch.rand(4, 3, 64, 64), labels=torch.full((4, 10), 0.1))
     outputs.loss.backward()
     torch.optim.SGD([p for p in model.parameters() if p.requires_grad], lr=1.0).step()
-    changed = {
-        name for name, value in model.state_dict().items() if not torch.equal(value, states[name])
-    }
+    changed = {name for name, value in model.state_dict().items() if not torch.equal(value, states[name])}
     for index, stage in enumerate(backbone_stages(model.backbone)):
         names = {f"backbone.encoder.stages.{index}.{name}" for name in stage.state_dict()}
         assert bool(names & changed) == (index >= frozen), index

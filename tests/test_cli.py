@@ -1,0 +1,277 @@
+"""The command line: a table for people, a file for programs, one line for whatever goes wrong."""
+
+import csv
+import io
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+from local_hub import HubFile, LocalHub, Repo
+from transformers import ResNetConfig, ResNetForImageClassification
+
+import hf_aesthetics
+from hf_aesthetics import ModalityImageProcessor, NimaForAestheticAssessment
+from hf_aesthetics.cli import main
+from hf_aesthetics.images import find_images
+from hf_aesthetics.scoring import AestheticScorer, score_pictures
+
+
+ROW = re.compile(
+    r"^ *(?P<score>[\d.]+) ± (?P<std>[\d.]+) of 10 +(?P<percentile>\d+|-)  (?P<bar>[▁▂▃▄▅▆▇█]{10})  (?P<file>.+)$"
+)
+
+
+@pytest.fixture
+def bad_files(photo_folder) -> list[Path]:
+    """Three files among the photos that are none."""
+    cut, empty, text = photo_folder / "cut.jpg", photo_folder / "empty.png", photo_folder / "trip" / "text.jpeg"
+    cut.write_bytes((photo_folder / "beach.jpg").read_bytes()[:-300])
+    empty.touch()
+    text.write_text("<html>404</html>")
+    return [cut, empty, text]
+
+
+@pytest.fixture(scope="module")
+def noticed_checkpoint(tmp_path_factory, tiny_checkpoint) -> Path:
+    """A demonstration with a head that is not sure of itself, so that bars have several heights."""
+    folder = tmp_path_factory.mktemp("noticed") / "demo"
+    model = NimaForAestheticAssessment.from_pretrained(tiny_checkpoint)
+    model.config.notice = "trained on rendered scenes"
+    torch.nn.init.normal_(model.score_head.dense.weight, std=0.1)
+    model.save_pretrained(folder)
+    ModalityImageProcessor(size={"height": 32, "width": 32}).save_pretrained(folder)
+    return folder
+
+
+def score(*arguments) -> int:
+    return main(["score", *map(str, arguments), "--device", "cpu"])
+
+
+def table_of(output: str) -> list[re.Match]:
+    return [match for line in output.splitlines() if (match := ROW.match(line))]
+
+
+def test_a_folder_becomes_a_table_best_first(photo_folder, tiny_checkpoint, capsys):
+    assert score(photo_folder, "--model", tiny_checkpoint) == 0
+    captured = capsys.readouterr()
+    scorer = AestheticScorer.from_pretrained(tiny_checkpoint, device="cpu")
+    rows = sorted(score_pictures(scorer, find_images(photo_folder)), key=lambda row: row.score or 0, reverse=True)
+    lines = table_of(captured.out)
+    assert [line["file"] for line in lines] == [row.path for row in rows]
+    for line, row in zip(lines, rows, strict=True):
+        assert line["score"] == f"{row.score:.1f}" and line["std"] == f"{row.score_std:.1f}"
+        assert line["percentile"] == f"{row.percentile:.0f}"
+        shares = [share or 0 for share in row.distribution.values()]
+        assert line["bar"][shares.index(max(shares))] == "█"
+        assert line["bar"][shares.index(min(shares))] == "▁"
+    assert len({line.start("file") for line in lines}) == 1, "the columns are not aligned"
+    assert scorer.id in captured.out and scorer.preprocessing in captured.out
+    assert captured.err == ""
+
+
+def test_bars_order_the_shares(photo_folder, noticed_checkpoint, capsys):
+    assert score(photo_folder, "--model", noticed_checkpoint) == 0
+    scorer = AestheticScorer.from_pretrained(noticed_checkpoint, device="cpu")
+    rows = {row.path: list(row.distribution.values()) for row in score_pictures(scorer, find_images(photo_folder))}
+    bars = {line["file"]: line["bar"] for line in table_of(capsys.readouterr().out)}
+    assert bars.keys() == rows.keys()
+    for path, shares in rows.items():
+        heights = [bars[path][i] for i in sorted(range(10), key=lambda i: shares[i] or 0)]
+        assert heights == sorted(heights), "a larger share has a lower block"  # the blocks are ordered in Unicode
+        assert len(set(heights)) > 2
+
+
+def test_top_lists_the_best_only(photo_folder, tiny_checkpoint, capsys):
+    score(photo_folder, "--model", tiny_checkpoint)
+    everything = [line["file"] for line in table_of(capsys.readouterr().out)]
+    score(photo_folder, "--model", tiny_checkpoint, "--top", 2)
+    output = capsys.readouterr().out
+    assert [line["file"] for line in table_of(output)] == everything[:2]
+    assert f"{len(everything)} of {len(everything)} pictures" in output
+
+
+def test_twins_stay_in_the_order_given(photo_folder, tiny_checkpoint, tmp_path, capsys):
+    twins = [tmp_path / f"{name}.png" for name in "cabd"]
+    for twin in twins:
+        shutil.copy(photo_folder / "grey.png", twin)
+    score(*twins, "--model", tiny_checkpoint, "--batch_size", 1, "--top", 3)
+    assert [line["file"] for line in table_of(capsys.readouterr().out)] == [str(twin) for twin in twins[:3]]
+
+
+def test_bad_files_are_listed_with_their_reasons(photo_folder, bad_files, tiny_checkpoint, capsys):
+    assert score(photo_folder, "--model", tiny_checkpoint, "--batch_size", 2) == 0
+    captured = capsys.readouterr()
+    table, listed = captured.out.split("Not scored:")
+    assert len(table_of(table)) == 4 and "4 of 7 pictures" in table
+    for path, reason in zip(bad_files, ["cut short", "0 bytes", "<html>404"], strict=True):
+        [line] = [line for line in listed.splitlines() if path.name in line]
+        assert reason in line
+        assert path.name not in table
+    assert captured.err == ""
+
+
+def test_nothing_but_bad_files_is_exit_code_1(bad_files, tiny_checkpoint, capsys):
+    assert score(*bad_files, "--model", tiny_checkpoint) == 1
+    assert "0 of 3 pictures" in capsys.readouterr().out
+
+
+def test_a_folder_without_pictures_is_exit_code_1(tmp_path, tiny_checkpoint, capsys):
+    (tmp_path / "notes.txt").write_text("none here")
+    assert score(tmp_path, "--model", tiny_checkpoint) == 1
+    captured = capsys.readouterr()
+    assert captured.err.startswith("error: ") and str(tmp_path) in captured.err and captured.out == ""
+
+
+@pytest.mark.parametrize("suffix", [".csv", ".jsonl", ".parquet"])
+def test_the_table_is_also_written(photo_folder, bad_files, tiny_checkpoint, tmp_path, capsys, suffix):
+    destination = tmp_path / f"scores{suffix}"
+    assert score(photo_folder, "--model", tiny_checkpoint, "--top", 1, "--output", destination) == 0
+    output = capsys.readouterr().out
+    assert len(table_of(output)) == 1 and str(destination) in output
+    if suffix == ".csv":
+        with destination.open(encoding="utf-8", newline="") as file:
+            rows = list(csv.DictReader(file))
+    elif suffix == ".jsonl":
+        rows = [json.loads(line) for line in destination.read_text().splitlines()]
+    else:
+        rows = pytest.importorskip("pyarrow.parquet").read_table(destination).to_pylist()
+    assert [row["path"] for row in rows] == [str(path) for path in find_images(photo_folder)]
+    assert sum(bool(row["error"]) for row in rows) == 3
+    best = max((float(row["score"]), row["path"]) for row in rows if not row["error"])
+    assert table_of(output)[0]["file"] == best[1]
+    assert {row["scorer"] for row in rows} == {AestheticScorer.from_pretrained(tiny_checkpoint, device="cpu").id}
+    assert "notice" not in rows[0]
+
+
+def test_a_notice_stands_above_the_table_and_in_the_file(photo_folder, noticed_checkpoint, tmp_path, capsys):
+    score(photo_folder, "--model", noticed_checkpoint, "--output", tmp_path / "scores.csv")
+    output = capsys.readouterr().out
+    assert output.index("trained on rendered scenes") < output.index("±")
+    with (tmp_path / "scores.csv").open(newline="") as file:
+        assert {row["notice"] for row in csv.DictReader(file)} == {"trained on rendered scenes"}
+
+
+def test_without_stored_quantiles_there_is_no_percentile(photo_folder, tiny_checkpoint, tmp_path, capsys):
+    folder = shutil.copytree(tiny_checkpoint, tmp_path / "copy")
+    fields = json.loads((folder / "config.json").read_text()) | {"score_quantiles": None}
+    (folder / "config.json").write_text(json.dumps(fields))
+    assert score(photo_folder, "--model", folder) == 0
+    assert {line["percentile"] for line in table_of(capsys.readouterr().out)} == {"-"}
+
+
+def test_a_file_name_cannot_command_the_terminal(photo_folder, tiny_checkpoint, tmp_path, capsys):
+    odd = tmp_path / "two\nlines and \x1b[31mred.png"
+    shutil.copy(photo_folder / "grey.png", odd)
+    assert score(odd, "--model", tiny_checkpoint) == 0
+    output = capsys.readouterr().out
+    assert [line["file"] for line in table_of(output)] == [rf"{tmp_path}/two\nlines and \x1b[31mred.png"]
+    assert "\x1b" not in output
+
+
+def test_a_terminal_without_blocks_still_gets_the_table(photo_folder, tiny_checkpoint, monkeypatch):
+    buffer = io.BytesIO()
+    monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(buffer, encoding="ascii"))
+    assert score(photo_folder, "--model", tiny_checkpoint) == 0
+    sys.stdout.flush()
+    assert b"beach.jpg" in buffer.getvalue() and b"trip/?t? ?.jpg" in buffer.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("changes", "reason"),
+    [
+        ({"--model": "{classifier}"}, "'resnet'"),
+        ({"--model": "{tmp}/nowhere"}, "/nowhere'"),
+        ({"--model": "{tmp}"}, "config.json"),
+        ({"--output": "{tmp}/scores.xlsx"}, "scores.xlsx"),
+        ({"--output": "{tmp}/nowhere/scores.csv"}, "nowhere"),
+        ({"--device": "tpu9"}, "tpu9"),
+        ({"--revision": "v2"}, "v2"),
+        ({"": "{tmp}/nowhere.jpg"}, "nowhere.jpg"),
+    ],
+    ids=lambda value: "".join(map(str, value.items())) if isinstance(value, dict) else None,
+)
+def test_errors_are_one_line(photo_folder, tiny_checkpoint, tmp_path, capsys, changes, reason):
+    config = ResNetConfig(depths=[1, 1], hidden_sizes=[8, 8], embedding_size=8)
+    ResNetForImageClassification(config).save_pretrained(tmp_path / "classifier")
+    capsys.readouterr()  # progress bars of saving
+    arguments = {"": str(photo_folder), "--model": str(tiny_checkpoint), "--device": "cpu"}
+    for name, value in changes.items():
+        arguments[name] = value.format(tmp=tmp_path, classifier=tmp_path / "classifier")
+    code = main(["score", *(part for item in arguments.items() for part in item if part)])
+    captured = capsys.readouterr()
+    assert code == 2
+    assert captured.out == ""
+    assert re.fullmatch(r"error: .+\n", captured.err), captured.err
+    assert reason in captured.err
+
+
+@pytest.mark.parametrize("arguments", [["--top", "0"], ["--batch_size", "many"], ["--top", "-1"]], ids=" ".join)
+def test_numbers_below_one_are_refused(tiny_checkpoint, capsys, arguments):
+    with pytest.raises(SystemExit, match="2"):
+        score("photos", "--model", tiny_checkpoint, *arguments)
+    assert f"at least 1, got {arguments[1]!r}" in capsys.readouterr().err
+
+
+def test_version(capsys):
+    with pytest.raises(SystemExit, match="0"):
+        main(["--version"])
+    assert capsys.readouterr().out == f"hf-aesthetics {hf_aesthetics.__version__}\n"
+
+
+def test_the_real_program_scores_a_local_folder_without_the_network(
+    photo_folder, bad_files, tiny_checkpoint, tmp_path
+):
+    with LocalHub() as hub:
+        result = subprocess.run(
+            [sys.executable, "-m", "hf_aesthetics.cli", "score", photo_folder, "--model", tiny_checkpoint],
+            env={**os.environ, **hub.env(None, home=tmp_path / "home"), "PYTHONIOENCODING": "utf-8"},
+            capture_output=True,
+            encoding="utf-8",
+        )
+    assert (result.returncode, result.stderr) == (0, "")
+    assert len(table_of(result.stdout)) == 4
+    assert "Not scored:" in result.stdout
+    assert hub.log == [], "a local folder was looked up on the Hub"
+
+
+def test_a_repository_is_cited_with_its_commit(photo_folder, tiny_checkpoint, tmp_path):
+    with LocalHub() as hub:
+        repo = hub.repos["model", "alice/nima-tiny"] = Repo("alice/nima-tiny", is_private=False, sdk=None)
+        contents = {path.name: path.read_bytes() for path in tiny_checkpoint.iterdir()}
+        files = {name: HubFile.of(hub.blobs.add(content), len(content), content) for name, content in contents.items()}
+        first, second = repo.commit(files, "weights").oid, repo.commit(files, "again").oid
+        calls = [
+            ["alice/nima-tiny"],
+            ["alice/nima-tiny", "--revision", first],
+            ["alice/nima-tiny", "--revision", "v9"],
+            ["alice/nothing"],
+        ]
+        program = """
+import json, sys
+from hf_aesthetics.cli import main
+for call in json.loads(sys.argv[2]):
+    code = main(["score", sys.argv[1], "--model", *call])
+    for stream in (sys.stdout, sys.stderr):
+        print("code", code, file=stream)
+"""
+        result = subprocess.run(
+            [sys.executable, "-c", program, photo_folder / "beach.jpg", json.dumps(calls)],
+            env={**os.environ, **hub.env(None, home=tmp_path / "home"), "PYTHONIOENCODING": "utf-8"},
+            capture_output=True,
+            encoding="utf-8",
+        )
+    newest, pinned, _, _, _ = re.split(r"code \d\n", result.stdout)
+    assert f"scored by alice/nima-tiny@{second} " in newest
+    assert f"scored by alice/nima-tiny@{first} " in pinned
+    assert re.fullmatch(
+        r"code 0\ncode 0\n"
+        r"error: `revision` must be a commit, branch or tag of 'alice/nima-tiny', got 'v9'\. .+\ncode 2\n"
+        r"error: `checkpoint` must be a folder or a repository on the Hub, got 'alice/nothing'\. .+\ncode 2\n",
+        result.stderr,
+    ), result.stderr
