@@ -114,10 +114,8 @@ def test_map_of_the_readme_is_the_tree():
     listed, stack = set(), []
     for line in block[1].splitlines():
         depth = (len(line) - len(line.lstrip())) // 2
-        names = line.split("  ")[depth:][0] if depth else line.split("  ")[0]
-        for name in names.split():
-            stack[depth:] = [name]
-            listed.add("/".join(part.rstrip("/") for part in stack))
+        stack[depth:] = [line.split()[0].rstrip("/")]
+        listed.add("/".join(stack))
     command = ["git", "ls-files", "-co", "--exclude-standard"]
     tracked = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
     files = [Path(name) for name in tracked.stdout.splitlines() if (ROOT / name).exists()]

@@ -302,6 +302,19 @@ def test_an_earlier_checkpoint_goes_on_training_on_its_own_scale_only(tiny_check
         build_scorer(ModelArguments(backbone=str(tiny_checkpoint)), SCALE)
 
 
+def test_frozen_batch_norms_stay_frozen_in_the_free_stages(tmp_path):
+    tiny_model(TINY_RESNET).backbone.save_pretrained(tmp_path)
+    PROCESSOR.save_pretrained(tmp_path)
+    model, _ = build_scorer(ModelArguments(backbone=str(tmp_path), freeze_stages=1, freeze_batch_norm=True), SCALE)
+    model.train()
+    norms = {n: m for n, m in model.named_modules() if isinstance(m, torch.nn.BatchNorm2d)}
+    assert norms and not any(m.training or m.weight.requires_grad for m in norms.values())
+    convolutions = {n: m for n, m in model.named_modules() if isinstance(m, torch.nn.Conv2d)}
+    assert {n for n, m in convolutions.items() if m.weight.requires_grad} == {
+        n for n in convolutions if ".stages.1." in n
+    }
+
+
 TWO_PROCESSES = """
 import json, sys
 sys.path.insert(0, {tests!r})

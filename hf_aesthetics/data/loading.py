@@ -3,6 +3,7 @@
 Knows nothing about models.
 """
 
+import os
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -96,7 +97,9 @@ def load_collection(
         return RatedCollection(Path(data_dir).resolve().name, loaded.splits, loaded.scale, folder.FACTS)
     elif name == "synthetic":
         held_out = max(2, num_pictures // 10)
-        splits = synthetic.load_synthetic(num_pictures - 2 * held_out, held_out, held_out, seed=seed)
+        splits = synthetic.load_synthetic(
+            num_pictures - 2 * held_out, held_out, held_out, seed=seed, num_proc=os.cpu_count(), with_maps=False
+        )
         facts = synthetic.FACTS
     elif "/" in name or Path(name).is_dir():
         splits, resolved = _load_hosted(name, revision)

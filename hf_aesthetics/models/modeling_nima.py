@@ -151,7 +151,11 @@ class NimaPreTrainedModel(PreTrainedModel):
         self.train(self.training)
 
     def freeze_batch_norm(self) -> None:
-        """Freezes every batch norm of the backbone, for small batches and for weights whose statistics are folded."""
+        """
+        Freezes every batch norm of the backbone, for small batches and for weights whose statistics are folded.
+
+        Call it after [`freeze_stages`], which sets the parameters of the free stages going again.
+        """
         for module in self.backbone.modules():
             if isinstance(module, _BatchNorm) and module.affine:
                 module.weight.requires_grad_(False)

@@ -6,6 +6,7 @@ Know nothing about how they are carried out.
 from dataclasses import dataclass, field
 from typing import Literal
 
+import torch
 from transformers import TrainingArguments
 
 from ..data.columns import RatingScale
@@ -25,12 +26,13 @@ class DataArguments:
 
     @property
     def scale(self) -> RatingScale | None:
+        """The scale that was given, if one was."""
         given = (self.min_score, self.max_score, self.num_bins)
         if given == (None, None, None):
             return None
-        if None in given:
+        if self.min_score is None or self.max_score is None or self.num_bins is None:
             raise ValueError(f"A scale needs --min_score, --max_score and --num_bins, got {given}.")
-        return RatingScale(*given)
+        return RatingScale(self.min_score, self.max_score, self.num_bins)
 
 
 @dataclass
@@ -92,4 +94,6 @@ class AestheticTrainingArguments(TrainingArguments):
         if self.greater_is_better is None:
             errors = ("emd", "emd_2", "mse", "mae", "loss")
             self.greater_is_better = str(self.metric_for_best_model).removeprefix("eval_") not in errors
+        # without an accelerator it only makes torch warn
+        self.dataloader_pin_memory = self.dataloader_pin_memory and torch.accelerator.is_available()
         super().__post_init__()

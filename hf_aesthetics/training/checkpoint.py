@@ -7,7 +7,8 @@ import numpy as np
 import torch
 from datasets import Dataset
 from tqdm.auto import tqdm
-from transformers import AutoConfig, PreTrainedModel
+from transformers import AutoConfig, PreTrainedModel, SchedulerType
+from transformers.training_args import OptimizerNames
 
 from .. import MODEL_ROWS
 from ..cards import render_model_card
@@ -65,11 +66,9 @@ def build_scorer(arguments: ModelArguments, scale: RatingScale) -> tuple[PreTrai
         model = model_class.from_backbone_pretrained(checkpoint, **fields)
     # before anything is trained, so that a wrong modality costs no time
     processor = ModalityImageProcessor.from_backbone_pretrained(checkpoint, **options)
+    model.freeze_stages(arguments.freeze_stages)
     if arguments.freeze_batch_norm:
-        model.freeze_batch_norm()
-    if arguments.freeze_stages:
-        model.freeze_stages(arguments.freeze_stages)
-    model.freeze_unused_parameters()
+        model.freeze_batch_norm()  # after the stages, which would set the free ones going again
     return model, processor
 
 
@@ -193,8 +192,8 @@ def describe_training(trainer: AestheticTrainer, collection: RatedCollection) ->
     described = {
         "training_pictures": f"{len(train)}; SHA-256 of the sorted ids {split_fingerprint(train['image_id'])}",
         "validation_pictures": len(collection.splits["validation"]),
-        "optimizer": f"{args.optim}, learning rate {args.learning_rate:g}, head {args.head_learning_rate:g}, "
-        f"{args.lr_scheduler_type} schedule, weight decay {args.weight_decay:g}",
+        "optimizer": f"{OptimizerNames(args.optim).value}, learning rate {args.learning_rate:g}, head {args.head_learning_rate:g}, "
+        f"{SchedulerType(args.lr_scheduler_type).value} schedule, weight decay {args.weight_decay:g}",
         "batch_size": args.train_batch_size * args.gradient_accumulation_steps * args.world_size,
         "epochs": f"{state.epoch or 0:g} ({state.global_step} steps)",
         "frozen": f"{frozen} of {len(parameters)} tensors",

@@ -3,7 +3,7 @@
 Knows no concrete model: whatever takes `pixel_values` and `labels` and has `logits` over rating bins can be trained.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -27,6 +27,9 @@ from ..metrics import summarize
 from ..models.image_processing_modality import ModalityImageProcessor
 from ..models.losses import mean_score_squared_error
 from .arguments import AestheticTrainingArguments
+
+
+VALIDATION_METRICS = ("num_images", "srcc", "plcc", "emd", "emd_2", "mae", "mse", "accuracy", "srcc_std")
 
 
 class AestheticTrainer(Trainer):
@@ -62,7 +65,7 @@ def validation_metrics(prediction: EvalPrediction, bin_scores: np.ndarray) -> di
     distribution = exponentials / exponentials.sum(axis=1, keepdims=True)
     target = np.asarray(prediction.label_ids, dtype=np.float64)
     metrics = summarize(distribution, target / target.sum(axis=1, keepdims=True), bin_scores)
-    return {name: value for name, value in metrics.items() if isinstance(value, (int, float))}
+    return {name: metrics[name] for name in VALIDATION_METRICS}
 
 
 def mean_score_loss(outputs: Any, labels: torch.Tensor, num_items_in_batch: Any = None, *, bins: torch.Tensor):
@@ -108,8 +111,10 @@ def train_scorer(
     if args.early_stopping_patience is not None:
         callbacks = [*callbacks, EarlyStoppingCallback(args.early_stopping_patience)]
     args.output_dir, output_dir = run_dir, args.output_dir
-    train_transform = TrainingTransform(processor, bin_scores, modality_column=modality_column)
-    eval_transform = EvaluationTransform(processor, bin_scores, modality_column=modality_column)
+    train_transform = TrainingTransform(processor, bin_scores.tolist(), modality_column=modality_column)
+    eval_transform = EvaluationTransform(processor, bin_scores.tolist(), modality_column=modality_column)
+    # convolutions run about a third faster in this layout; the file that is saved has the usual one
+    model = model.to(memory_format=torch.channels_last)
     trainer = AestheticTrainer(
         model=model,
         args=args,
@@ -126,6 +131,6 @@ def train_scorer(
     return trainer
 
 
-def _with_transform(dataset: Dataset, transform: Callable[[dict[str, list]], dict[str, list]]) -> Dataset:
+def _with_transform(dataset: Dataset, transform: EvaluationTransform) -> Dataset:
     # other columns, such as further modality maps, would be decoded only to be thrown away
     return dataset.with_transform(transform, columns=transform.columns)
