@@ -117,7 +117,7 @@ def main() -> None:
 
 
 def rate_again(collection: RatedCollection, panel: RaterPanel) -> np.ndarray:
-    """The panel's single ratings of the test pictures, `(num_pictures, num_raters)`: the votes tell only their sums."""
+    """The single ratings of the test pictures, `(num_pictures, num_raters)`, of which the votes tell only the sums."""
     test = collection.splits["test"]
     seeds = [int(image_id.removeprefix("scene-")) for image_id in test["image_id"]]
     return panel.rate({name: test[f"cause_{name}"][:] for name in CAUSES}, seeds).ratings

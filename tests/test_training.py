@@ -270,6 +270,17 @@ def test_program_trains_on_a_users_folder(rated_folder, tiny_backbone, tmp_path,
     assert "--view crop" in report.command and report.num_images == 6
 
 
+def test_accelerate_launches_the_installed_module(rated_folder, tiny_backbone, tmp_path):
+    command = [sys.executable, "-m", "accelerate.commands.launch", "--cpu", "--num_processes", "1"]
+    command += ["-m", "hf_aesthetics.training", "--dataset", "folder", "--data_dir", str(rated_folder), "--use_cpu"]
+    command += ["--backbone", str(tiny_backbone), "--output_dir", "nima", "--max_steps", "2", "--eval_strategy", "no"]
+    command += ["--save_strategy", "no", "--load_best_model_at_end", "False"]
+    result = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=240)
+    assert result.returncode == 0, result.stderr[-2000:]
+    check_checkpoint(tmp_path / "nima")
+    assert "mine, test, 6 pictures" in result.stdout
+
+
 @pytest.mark.parametrize(
     ("flags", "message"),
     [

@@ -87,13 +87,14 @@ def load_collection(
         ...
         ValueError: The data set 'oasis' needs the folder of its pictures. Pass --data_dir PATH.
     """
+    resolved = None
     if name in ("folder", "oasis") and data_dir is None:
         raise ValueError(f"The data set {name!r} needs the folder of its pictures. Pass --data_dir PATH.")
-    resolved = None
-    if name == "oasis":
+    if name == "oasis" and data_dir is not None:
         splits, facts = oasis.load_oasis(data_dir), oasis.FACTS
-    elif name == "folder":
+    elif name == "folder" and data_dir is not None:
         loaded = folder.load_folder(data_dir, scale=scale)
+        _check_splits(str(data_dir), loaded.splits)
         return RatedCollection(Path(data_dir).resolve().name, loaded.splits, loaded.scale, folder.FACTS)
     elif name == "synthetic":
         held_out = max(2, num_pictures // 10)
@@ -119,24 +120,39 @@ def _load_hosted(name: str, revision: str | None) -> tuple[DatasetDict, str | No
 
         resolved = HfApi().dataset_info(name, revision=revision).sha
     splits = load_dataset(name, revision=resolved)
+    _check_splits(name, splits, ("train",))
     train = splits["train"]
     missing = [column for column in COMMON_COLUMNS if column not in train.column_names]
     if missing:
         raise ValueError(f"{name} must have the columns {', '.join(COMMON_COLUMNS)}, but lacks {', '.join(missing)}.")
     if "validation" not in splits or "test" not in splits:
-        assigned = np.array([hash_split(image_id) for image_id in train["image_id"]])
-        parts = {part: train.select(np.flatnonzero(assigned == part)) for part in ("train", "validation", "test")}
-        splits = DatasetDict({**parts, **{part: splits[part] for part in ("test",) if part in splits}})
+        validation, test = (0.0 if part in splits else 0.1 for part in ("validation", "test"))
+        assigned = np.array([hash_split(image_id, validation, test) for image_id in train["image_id"]])
+        cut = {part: train.select(np.flatnonzero(assigned == part)) for part in ("train", "validation", "test")}
+        splits = DatasetDict(
+            {part: cut[part] if part == "train" or part not in splits else splits[part] for part in cut}
+        )
     return splits, resolved
+
+
+def _check_splits(name: str, splits: DatasetDict, wanted: tuple[str, ...] = ("train", "validation", "test")) -> None:
+    for part in wanted:
+        if part not in splits or len(splits[part]) == 0:
+            raise ValueError(
+                f"{name} must have pictures for {', '.join(wanted)}, but has none for {part!r}. "
+                "Add pictures, or say in a column `split` which picture is for what."
+            )
 
 
 def _agreed_scale(name: str, train: Dataset, given: RatingScale | None) -> RatingScale:
     found = infer_rating_scale(train)
-    if found is None and given is None:
-        raise ValueError(
-            f"{name} holds mean scores without votes, so its scale is unknown. "
-            "Pass --min_score, --max_score and --num_bins."
-        )
-    if found is not None and given is not None and found != given:
+    if found is None:
+        if given is None:
+            raise ValueError(
+                f"{name} holds mean scores without votes, so its scale is unknown. "
+                "Pass --min_score, --max_score and --num_bins."
+            )
+        return given
+    if given is not None and found != given:
         raise ValueError(f"{name} was rated on the scale {found}, but the scale {given} was given. Leave it out.")
-    return found or given
+    return found

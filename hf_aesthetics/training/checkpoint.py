@@ -192,8 +192,9 @@ def describe_training(trainer: AestheticTrainer, collection: RatedCollection) ->
     described = {
         "training_pictures": f"{len(train)}; SHA-256 of the sorted ids {split_fingerprint(train['image_id'])}",
         "validation_pictures": len(collection.splits["validation"]),
-        "optimizer": f"{OptimizerNames(args.optim).value}, learning rate {args.learning_rate:g}, head {args.head_learning_rate:g}, "
-        f"{SchedulerType(args.lr_scheduler_type).value} schedule, weight decay {args.weight_decay:g}",
+        "optimizer": f"{OptimizerNames(args.optim).value}, learning rate {args.learning_rate:g}, head "
+        f"{args.head_learning_rate:g}, {SchedulerType(args.lr_scheduler_type).value} schedule, weight decay "
+        f"{args.weight_decay:g}",
         "batch_size": args.train_batch_size * args.gradient_accumulation_steps * args.world_size,
         "epochs": f"{state.epoch or 0:g} ({state.global_step} steps)",
         "frozen": f"{frozen} of {len(parameters)} tensors",

@@ -11,18 +11,18 @@ from hf_aesthetics.data.synthetic import load_synthetic
 
 @pytest.fixture(scope="module")
 def pictures(tmp_path_factory):
-    return load_synthetic(60, 3, 4, cache_dir=tmp_path_factory.mktemp("scenes"))
+    return load_synthetic(40, 3, 4, cache_dir=tmp_path_factory.mktemp("scenes"))
 
 
 def test_columns_are_those_of_every_data_set_then_maps_and_causes(pictures):
     assert list(pictures) == ["train", "validation", "test"]
-    assert pictures.num_rows == {"train": 60, "validation": 3, "test": 4}
+    assert pictures.num_rows == {"train": 40, "validation": 3, "test": 4}
     features = pictures["train"].features
     expected = [*COMMON_COLUMNS, "depth", "saliency", "blur", *(f"cause_{name}" for name in CAUSES)]
     assert list(features) == expected
     assert features["vote_counts"] == List(Value("int32"), length=10)
     assert features["blur"] == Image(mode="L") and features["cause_focus"] == Value("float32")
-    assert len({row for split in pictures.values() for row in split["image_id"]}) == 67
+    assert len({row for split in pictures.values() for row in split["image_id"]}) == 47
 
 
 def test_votes_scores_and_scale_agree(pictures):
@@ -77,7 +77,7 @@ def test_votes_are_what_the_panel_says_of_the_causes(pictures):
 
 def test_planted_cause_moves_the_votes(tmp_path):
     panel = RaterPanel(causes={"saliency": 1.0}, min_score=1, max_score=5, num_bins=9)
-    pictures = load_synthetic(60, 1, 1, panel=panel, with_maps=False, cache_dir=tmp_path)["train"]
+    pictures = load_synthetic(40, 1, 1, panel=panel, with_maps=False, cache_dir=tmp_path)["train"]
     assert stats.spearmanr(pictures["score_mean"], pictures["cause_saliency"]).statistic > 0.9
     assert infer_rating_scale(pictures) == RatingScale(1, 5, 9)
     assert "depth" not in pictures.column_names

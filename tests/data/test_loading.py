@@ -1,0 +1,97 @@
+"""Any rated collection by its name."""
+
+import numpy as np
+import pytest
+from datasets import Dataset, DatasetDict
+from PIL import Image
+
+from hf_aesthetics.data import folder, synthetic
+from hf_aesthetics.data.columns import RatingScale, rating_features, vote_statistics
+from hf_aesthetics.data.loading import load_collection
+
+
+SCALE = RatingScale(1, 5, 9)
+
+
+def rows(count: int, prefix: str = "p") -> Dataset:
+    generator = np.random.default_rng(0)
+    image = Image.new("RGB", (8, 8), "gray")
+    return Dataset.from_list(
+        [
+            {
+                "image": image,
+                "image_id": f"{prefix}{index}",
+                **vote_statistics(generator.multinomial(20, np.ones(9) / 9), SCALE, prefix),
+            }
+            for index in range(count)
+        ],
+        features=rating_features(9),
+    )
+
+
+def save(splits: dict[str, Dataset], where) -> str:
+    for name, split in DatasetDict(splits).items():
+        split.to_parquet(where / f"{name}-00000-of-00001.parquet")
+    return str(where)
+
+
+def test_parquet_tells_its_own_scale_and_its_missing_splits_follow_from_the_ids(tmp_path):
+    collection = load_collection(save({"train": rows(200)}, tmp_path))
+    assert collection.scale == SCALE and collection.revision is None
+    ids = {part: set(split["image_id"]) for part, split in collection.splits.items()}
+    assert set.union(*ids.values()) == {f"p{index}" for index in range(200)}
+    assert sum(map(len, ids.values())) == 200 and min(len(ids["validation"]), len(ids["test"])) > 5
+    shares = np.array([np.array(votes) / sum(votes) for votes in collection.splits["train"]["vote_counts"]])
+    np.testing.assert_allclose(collection.constant_distribution, shares.mean(axis=0))
+
+
+def test_a_published_test_split_stays_and_costs_no_training_picture(tmp_path):
+    collection = load_collection(save({"train": rows(100), "test": rows(20, "t")}, tmp_path))
+    assert set(collection.splits["test"]["image_id"]) == {f"t{index}" for index in range(20)}
+    assert len(collection.splits["train"]) + len(collection.splits["validation"]) == 100
+
+
+def test_rendered_scenes_bring_their_notice():
+    collection = load_collection("synthetic", num_pictures=20)
+    assert [len(collection.splits[part]) for part in ("train", "validation", "test")] == [16, 2, 2]
+    assert collection.scale == RatingScale(1, 10, 10)
+    assert (
+        collection.facts is synthetic.FACTS and collection.facts.notice == "demonstration, trained on rendered scenes"
+    )
+
+
+def test_a_folder_is_called_by_its_name(tmp_path):
+    where = tmp_path / "holiday"
+    where.mkdir()
+    lines = ["file_name,votes_1,votes_2,votes_3,split"]
+    for index, part in enumerate(["train", "train", "validation", "test"]):
+        Image.new("RGB", (8, 8), (60 * index, 0, 0)).save(where / f"{index}.png")
+        lines.append(f"{index}.png,{index},2,1,{part}")
+    (where / "ratings.csv").write_text("\n".join(lines))
+    collection = load_collection("folder", data_dir=where)
+    assert collection.name == "holiday" and collection.facts is folder.FACTS
+    assert collection.scale == RatingScale(1, 3, 3) and len(collection.splits["train"]) == 2
+    (where / "ratings.csv").write_text("\n".join(lines[:3]))
+    with pytest.raises(ValueError, match="holiday must have pictures for train, validation, test.*'validation'"):
+        load_collection("folder", data_dir=where)
+
+
+def test_a_scale_that_contradicts_the_votes_is_refused(tmp_path):
+    where = save({"train": rows(30)}, tmp_path)
+    with pytest.raises(ValueError, match="scale 1..5 in 9 bins, but the scale 1..10 in 9 bins was given"):
+        load_collection(where, scale=RatingScale(1, 10, 9))
+
+
+def test_means_without_votes_need_a_scale(tmp_path):
+    means = [{**row, "vote_counts": None} for row in rows(60)]
+    where = save({"train": Dataset.from_list(means, features=rating_features(9))}, tmp_path)
+    with pytest.raises(ValueError, match="--min_score, --max_score and --num_bins"):
+        load_collection(where)
+    collection = load_collection(where, scale=SCALE)
+    assert collection.scale == SCALE and collection.constant_distribution is None
+
+
+def test_columns_that_lack_are_named(tmp_path):
+    where = save({"train": rows(5).remove_columns(["num_votes", "score_std"])}, tmp_path)
+    with pytest.raises(ValueError, match="but lacks score_std, num_votes"):
+        load_collection(where)
