@@ -84,7 +84,7 @@ def save_checkpoint(
         FileExistsError: If the folder holds files that are no part of a checkpoint.
     """
     directory = Path(directory).absolute()
-    _require_replaceable(directory)
+    require_replaceable(directory)
     directory.parent.mkdir(parents=True, exist_ok=True)
     # beside the destination, because a rename is atomic only within one file system
     with tempfile.TemporaryDirectory(dir=directory.parent, prefix=f".{directory.name}.") as temporary:
@@ -98,6 +98,27 @@ def save_checkpoint(
             directory.rename(replaced)
         unfinished.rename(directory)
     return directory
+
+
+def require_replaceable(directory: str | os.PathLike[str]) -> None:
+    """
+    Refuses a folder that [`save_checkpoint`] would not write to, before hours of work end there.
+
+    Args:
+        directory (`str` or `os.PathLike`):
+            A new or empty folder, or one with an earlier checkpoint.
+
+    Raises:
+        FileExistsError: If the folder holds files that are no part of a checkpoint.
+    """
+    directory = Path(directory)
+    if directory.exists():
+        foreign = [name for name in _files_under(directory) if not _is_checkpoint_file(name)]
+        if foreign or not directory.is_dir():
+            raise FileExistsError(
+                f"`directory` must be new, empty or an earlier checkpoint, got {directory}, which "
+                f"{f'also holds {foreign[0]}' if foreign else 'is a file'}. Choose another folder."
+            )
 
 
 def add_results(
@@ -227,16 +248,6 @@ def push_code(
     files[constants.REPOCARD_NAME] = CODE_CARD.encode()
     del files["__init__.py"]
     return _commit(files, repo_id, commit_message, private, parent_commit, token)
-
-
-def _require_replaceable(directory: Path) -> None:
-    if directory.exists():
-        foreign = [name for name in _files_under(directory) if not _is_checkpoint_file(name)]
-        if foreign or not directory.is_dir():
-            raise FileExistsError(
-                f"`directory` must be new, empty or an earlier checkpoint, got {directory}, which "
-                f"{f'also holds {foreign[0]}' if foreign else 'is a file'}. Choose another folder."
-            )
 
 
 def _files_under(directory: Path) -> dict[str, Path]:

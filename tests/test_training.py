@@ -295,12 +295,13 @@ def test_accelerate_launches_the_installed_module(rated_folder, tiny_backbone, t
         (["--dataset", "folder", "--data_dir", "{mine}", "--backbone", "{vit}", "--freeze_stages", "9"], "got 9"),
         (["--dataset", "folder", "--data_dir", "{mine}", "--backbone", "no/such-network"], "no/such-network"),
         (["--dataset", "folder", "--data_dir", "{mine}", "--epoch", "3"], "--epoch"),
+        (["--dataset", "folder", "--data_dir", "{mine}", "--output_dir", "{mine}"], "also holds.*another folder"),
     ],
 )
 def test_program_refuses_nonsense_in_one_line(flags, message, rated_folder, tiny_backbone, tmp_path, capsys):
     flags = [flag.format(mine=rated_folder, vit=tiny_backbone) for flag in flags]
     with pytest.raises(SystemExit) as stopped:
-        main([*flags, "--output_dir", str(tmp_path / "nima"), "--use_cpu"])
+        main(["--output_dir", str(tmp_path / "nima"), "--use_cpu", *flags])
     assert stopped.value.code == 2
     (line,) = [line for line in capsys.readouterr().err.splitlines() if line.startswith("error: ")]
     assert re.search(message, line), line

@@ -104,7 +104,11 @@ def load_collection(
         facts = synthetic.FACTS
     elif "/" in name or Path(name).is_dir():
         splits, resolved = _load_hosted(name, revision)
-        facts = DatasetFacts(name=name, license="see the data set's card", source_url=f"hf.co/datasets/{name}")
+        if resolved is None:
+            name, facts = Path(name).resolve().name, folder.FACTS
+        else:
+            url = f"https://huggingface.co/datasets/{name}"
+            facts = DatasetFacts(name=name, license="see the data set's card", source_url=url)
     else:
         raise ValueError(
             f"`dataset` must be one of {', '.join(LOCAL_COLLECTIONS)} or a Hub repository 'organisation/name', "

@@ -7,11 +7,13 @@
 import os
 import shlex
 import sys
+from pathlib import Path
 
 from transformers import HfArgumentParser, set_seed
 
 from ..data.loading import load_collection
 from ..evaluation import report_table
+from ..hub import require_replaceable
 from ..models.backbones import BACKBONE_PRESETS
 from .arguments import AestheticTrainingArguments, DataArguments, ModelArguments
 from .checkpoint import backbone_checkpoint, build_scorer, describe_training, finish_checkpoint
@@ -27,7 +29,7 @@ def main(argv: list[str] | None = None) -> None:
     )
     try:
         data_args, model_args, args = parser.parse_args_into_dataclasses(args=argv)
-        _run(data_args, model_args, args, shlex.join(sys.argv[1:] if argv is None else argv))
+        _run(data_args, model_args, args, portable_command(sys.argv[1:] if argv is None else argv))
     except (ValueError, OSError, KeyError, ImportError) as error:
         if os.environ.get("HF_AESTHETICS_TRACEBACK"):
             raise
@@ -35,8 +37,24 @@ def main(argv: list[str] | None = None) -> None:
         sys.exit(2)
 
 
-def _run(data_args: DataArguments, model_args: ModelArguments, args: AestheticTrainingArguments, flags: str) -> None:
+def portable_command(flags: list[str]) -> str:
+    """
+    The command line for a card: what lies on the machine that it ran on is named without its folders.
+
+    Example:
+        >>> portable_command(["--data_dir", "/home/ada/photos/oasis", "--output_dir=/tmp/nima", "--seed", "1"])
+        'accelerate launch -m hf_aesthetics.training --data_dir PATH/oasis --output_dir=PATH/nima --seed 1'
+    """
+    portable = []
+    for flag in flags:
+        name, equals, value = flag.rpartition("=")
+        portable.append(f"{name}{equals}PATH/{Path(value).name}" if Path(value).is_absolute() else flag)
+    return f"accelerate launch -m hf_aesthetics.training {shlex.join(portable)}"
+
+
+def _run(data_args: DataArguments, model_args: ModelArguments, args: AestheticTrainingArguments, command: str) -> None:
     set_seed(args.seed)
+    require_replaceable(args.output_dir)  # not after hours of training
     with args.main_process_first(desc="loading the data set"):
         collection = load_collection(
             data_args.dataset, data_args.data_dir, data_args.scale, data_args.dataset_revision, seed=args.seed
@@ -46,17 +64,18 @@ def _run(data_args: DataArguments, model_args: ModelArguments, args: AestheticTr
     trainer = train_scorer(model, processor, collection, args, loss=model_args.loss)
     if not trainer.is_world_process_zero():
         return
-    preset = BACKBONE_PRESETS.get(model_args.backbone)
+    preset, checkpoint = BACKBONE_PRESETS.get(model_args.backbone), backbone_checkpoint(model_args.backbone)
     report = finish_checkpoint(
         trainer.model,
         processor,
         collection,
         args.output_dir,
         training=describe_training(trainer, collection),
-        backbone=backbone_checkpoint(model_args.backbone),
+        # a folder means nothing to others, and could be mistaken for a repository
+        backbone=Path(checkpoint).name if Path(checkpoint).is_dir() else checkpoint,
         backbone_license=model_args.backbone_license or (preset.license if preset else None),
         license=model_args.license,
-        command=f"accelerate launch -m hf_aesthetics.training {flags}",
+        command=command,
         seed=args.seed,
     )
     print(report_table(report))

@@ -79,9 +79,11 @@ def _paint_solid(
         # far outside the planes cross at random, steeper than any outline is
         pixels_inside = inside / np.clip(steepness, np.float32(1e-6), np.float32(2 * solid.reach))
         normals = np.zeros((1, 3), np.float32) if solid.normals is None else solid.normals
-        normal = list(normals.T[:, face])
-        albedo = solid.albedo.T[:, face]
-    facing = sum(n * d for n, d in zip(normal, light.direction, strict=True))
+        # a smooth face has one colour, which is gathered below; leaves and moss differ by pixel
+        normal, albedo = normals.T, solid.albedo.T
+        if solid.roughness:
+            normal, albedo = normal[:, face], albedo[:, face]
+    facing = normal[0] * light.direction[0] + normal[1] * light.direction[1] + normal[2] * light.direction[2]
     if solid.roughness:
         scale = 1 / (solid.reach * (0.24 if face is None else 0.2))
         u, v = (x + 0.4 * enter) * scale + 20, (y + 0.3 * enter) * scale + 20
@@ -92,8 +94,11 @@ def _paint_solid(
         facing = 0.25 + 0.75 * facing + 0.25 * solid.roughness * leaf
     # what is sunk into the ground is hidden by it
     opacity = np.clip(0.5 + pixels_inside, 0, 1) * np.clip(0.5 + y * (camera.focal_px / solid.centre[2]), 0, 1)
-    # the sky is hidden from what is close to the ground
-    colour = light.shade(albedo * (0.72 + 0.28 * np.clip(y / (1.2 * solid.reach), 0, 1)), facing, normal[1])
+    # some of the sky is hidden from what is close to the ground
+    colour = light.shade(albedo, facing, normal[1])
+    if face is not None and not solid.roughness:
+        colour = colour[:, face]
+    colour *= 0.72 + 0.28 * np.clip(y / (1.2 * solid.reach), 0, 1)
     if solid.gloss:
         half = light.direction[0] - dx, light.direction[1] - dy, light.direction[2] - np.float32(1)
         length = np.sqrt(half[0] ** 2 + half[1] ** 2 + half[2] ** 2)

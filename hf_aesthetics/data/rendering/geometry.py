@@ -237,10 +237,11 @@ def intersect(solid: Solid, origin: Coordinates, direction: Coordinates) -> Cros
     if solid.normals is None or solid.offsets is None:
         raise ValueError("A Solid must have `radii`, or `normals` and `offsets`, got neither. Use ellipsoid(...).")
     normals = solid.normals.T[:, :, None, None]
-    rate = normals[0] * direction[0] + normals[1] * direction[1] + normals[2] * direction[2]
-    gap = normals[0] * offset[0] + normals[1] * offset[1] + normals[2] * offset[2]
-    # rate 0 is a ray along the face: a tiny rate of the same kind keeps the order of the crossings
-    crossing = (solid.offsets[:, None, None] - gap) / np.where(rate == 0, np.float32(1e-12), rate)
+    # y is added last: where x varies by column and y by row, all before is small
+    rate = (normals[0] * direction[0] + normals[2] * direction[2]) + normals[1] * direction[1]
+    gap = (solid.offsets[:, None, None] - normals[1] * offset[1]) - normals[2] * offset[2] - normals[0] * offset[0]
+    # a ray along a face never leaves or never enters there: a tiny rate says the same without a division by 0
+    crossing = gap / (rate + np.float32(1e-12))
     front = np.broadcast_to(rate < 0, crossing.shape)
     entering = np.where(front, crossing, np.float32(-1e9))
     face = entering.argmax(0)

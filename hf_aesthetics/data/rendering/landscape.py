@@ -100,17 +100,19 @@ def paint_ground(recipe: SceneRecipe, light: Light, beyond: np.ndarray) -> Layer
         return None
     z = camera.focal_px * camera.eye / np.maximum(rows[first:, None] - camera.horizon, 0.05)
     x = (columns - camera.width / 2) * (z / camera.focal_px)
-    z = np.broadcast_to(z, x.shape)
     sunlit, open_sky = _cast_shadows(recipe, x, z)
     facing = np.float32(0.15 + light.direction[1])
     colour = light.shade(_ground_albedo(recipe, x, z) * open_sky, facing, 0.9, sunlit)
-    light.add_haze(colour, z[:, :1])
+    light.add_haze(colour, z)
     if recipe.lake is not None:
         _mirror_in_lake(recipe, light, beyond, colour, x, z, first, edge)
     opacity = np.ones((1, *x.shape), np.float32)
     # uneven grass hides the straight foot of the wood
     opacity[0, :4] = np.clip(rows[first : first + 4, None] - edge + 0.7 * noise(columns / 9, 3.3), 0, 1)
-    return Layer(np.concatenate([colour * opacity, opacity]), z, slice(first, camera.height), slice(0, camera.width))
+    distance = np.broadcast_to(z, x.shape)
+    return Layer(
+        np.concatenate([colour * opacity, opacity]), distance, slice(first, camera.height), slice(0, camera.width)
+    )
 
 
 def _ground_albedo(recipe: SceneRecipe, x: np.ndarray, z: np.ndarray) -> np.ndarray:
@@ -118,7 +120,7 @@ def _ground_albedo(recipe: SceneRecipe, x: np.ndarray, z: np.ndarray) -> np.ndar
     u = x / camera.eye + 200
     v = z / camera.eye + (50 + recipe.seed % 41)
     # what one row covers of the ground: waves shorter than that would flicker, so they fade out
-    footprint = (z[:, :1] / camera.eye) ** 2 / camera.focal_px
+    footprint = (z / camera.eye) ** 2 / camera.focal_px
 
     def fade(wavelength: float) -> np.ndarray:
         return np.clip(1.6 - 1.2 * footprint / wavelength, 0, 1)
@@ -129,7 +131,7 @@ def _ground_albedo(recipe: SceneRecipe, x: np.ndarray, z: np.ndarray) -> np.ndar
     mix = 0.5 + 0.17 * broad + 0.14 * middle
     if land.pattern == "rows":
         drift = 0.5 * float(np.sin(recipe.seed))
-        furrow = np.sin((u + drift * v) * 8.6) * np.clip(0.12 * camera.focal_px * camera.eye / z[:, :1] - 0.3, 0, 1)
+        furrow = np.sin((u + drift * v) * 8.6) * np.clip(0.12 * camera.focal_px * camera.eye / z - 0.3, 0, 1)
         mix += 0.45 * furrow - 0.07 * broad
     elif land.pattern == "dunes":
         mix += 0.14 * np.sin(v * 5 + 2.5 * noise(u * 0.5, v * 0.4)) * fade(0.6) - 0.09 * middle
@@ -146,7 +148,7 @@ def _ground_albedo(recipe: SceneRecipe, x: np.ndarray, z: np.ndarray) -> np.ndar
 
 def _cast_shadows(recipe: SceneRecipe, x: np.ndarray, z: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Shares of sunlight and of skylight that reach the ground, computed on every second pixel."""
-    px, pz = np.ascontiguousarray(x[::2, ::2]), np.ascontiguousarray(z[::2, ::2])
+    px, pz = np.ascontiguousarray(x[::2, ::2]), np.ascontiguousarray(z[::2])
     sunlit, open_sky = np.ones_like(px), np.ones_like(px)
     sun = recipe.sun
     for solid in (solid for body in recipe.bodies for solid in body.solids):
@@ -166,7 +168,7 @@ def _cast_shadows(recipe: SceneRecipe, x: np.ndarray, z: np.ndarray) -> tuple[np
         if start == stop:
             continue
         part = window, slice(start, stop)
-        gx, gz = px[part], pz[part]
+        gx, gz = px[part], pz[window]
         enter, inside, _ = intersect(solid, (gx, np.float32(0), gz), sun)
         # the farther away what casts it, the softer the shadow
         softness = reach * (0.25 + solid.roughness) + 0.12 * np.clip(enter, 0, None)
