@@ -16,6 +16,7 @@ from pathlib import Path
 import numpy as np
 import torch
 from PIL import Image, ImageDraw, ImageOps
+from transformers import set_seed
 
 from hf_aesthetics import ModalityImageProcessor, NimaConfig, NimaForAestheticAssessment
 from hf_aesthetics.data.loading import RatedCollection
@@ -79,6 +80,7 @@ def main() -> None:
         seed=arguments.seed,
         use_cpu=True,
     )
+    set_seed(arguments.seed)
     model = NimaForAestheticAssessment(NimaConfig(backbone_config=BACKBONE, head_dropout=0.1, notice=FACTS.notice))
     processor = ModalityImageProcessor(size={"height": IMAGE_SIZE, "width": IMAGE_SIZE})
     trainer = train_scorer(model, processor, collection, args)
