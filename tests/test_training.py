@@ -163,6 +163,19 @@ def test_resuming_restores_every_weight(backbone, collection, tmp_path):
         assert torch.equal(at_start[name], value), name
 
 
+def test_bfloat16_autocast_trains(collection, tmp_path):
+    args = arguments(tmp_path / "nima", bf16=True, max_steps=40, eval_steps=20, save_steps=20)
+    trainer = train_scorer(tiny_model(TINY_VIT), PROCESSOR, collection, args)
+    assert trainer.model.dtype == torch.float32 and trainer.evaluate()["eval_srcc"] > 0.8
+
+
+def test_a_run_without_progress_stops_early(collection, tmp_path):
+    fields = {"max_steps": 30, "eval_steps": 1, "save_steps": 1, "learning_rate": 0.0, "head_learning_rate": 0.0}
+    args = arguments(tmp_path / "nima", early_stopping_patience=2, **fields)
+    trainer = train_scorer(tiny_model(TINY_VIT), PROCESSOR, collection, args)
+    assert trainer.state.global_step == 3  # the first is the best so far, two more are not better
+
+
 def test_mean_only_data_train_by_histogram_and_by_squared_error(collection, tmp_path):
     def forget_votes(split: Dataset) -> Dataset:
         rows = split.remove_columns(["vote_counts", "score_std", "num_votes"]).to_list()
