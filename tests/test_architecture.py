@@ -15,6 +15,7 @@ MODULES = sorted(PACKAGE.rglob("*.py"))
 
 # a module imports from lower floors, or from its own sub-package
 FLOORS = {
+    "extras": 1,
     "models": 1,
     "images": 2,
     "data": 3,

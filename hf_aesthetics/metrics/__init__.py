@@ -1,12 +1,9 @@
 """Metrics of image aesthetic assessment: arrays in, floats out. Knows nothing about models, data sets or PyTorch."""
 
-from importlib.util import find_spec
+from ..extras import require_extra
 
 
-if find_spec("scipy") is None:
-    raise ImportError(
-        '`hf_aesthetics.metrics` needs scipy, which is not installed. Run: pip install "hf_aesthetics[evaluation]"'
-    )
+require_extra(__name__, "evaluation", "scipy")
 
 from .bootstrap import PairedDifference, bootstrap_interval, paired_bootstrap
 from .calibration import calibration_error, probability_integral_transform

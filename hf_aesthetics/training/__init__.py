@@ -1,5 +1,10 @@
 """Training of scorers, as functions and as the program `accelerate launch -m hf_aesthetics.training`."""
 
+from ..extras import require_extra
+
+
+require_extra(__name__, "train", "accelerate", "datasets", "pyarrow", "scipy", "jinja2")
+
 from .arguments import AestheticTrainingArguments, DataArguments, ModelArguments
 from .checkpoint import build_scorer, describe_training, finish_checkpoint, score_quantiles
 from .trainer import AestheticTrainer, train_scorer, validation_metrics
