@@ -320,9 +320,17 @@ def test_program_refuses_nonsense_in_one_line(flags, message, rated_folder, tiny
     assert re.search(message, line), line
 
 
-def test_an_earlier_checkpoint_goes_on_training_on_its_own_scale_only(tiny_checkpoint):
+def test_an_earlier_checkpoint_goes_on_with_its_own_scale_and_view(tiny_checkpoint, tmp_path):
     model, processor = build_scorer(ModelArguments(backbone=str(tiny_checkpoint)), RatingScale(1, 10, 10))
     assert model.config.score_quantiles is not None and dict(processor.size) == {"height": 32, "width": 32}
+    processor.view, processor.modality = "crop", "gray"
+    model.save_pretrained(tmp_path)
+    processor.save_pretrained(tmp_path)
+    scale = RatingScale(1, 10, 10)
+    model, processor = build_scorer(ModelArguments(backbone=str(tmp_path), mean_loss_weight=1.0), scale)
+    assert (processor.view, processor.modality, model.config.mean_loss_weight) == ("crop", "gray", 1.0)
+    _, processor = build_scorer(ModelArguments(backbone=str(tmp_path), view="squash"), scale)
+    assert (processor.view, processor.modality) == ("squash", "gray")
     with pytest.raises(ValueError, match="scale 1..10 in 10 bins, but the data set has 1..5 in 5 bins"):
         build_scorer(ModelArguments(backbone=str(tiny_checkpoint)), SCALE)
 

@@ -42,10 +42,14 @@ class ModelArguments:
     model_type: str = field(default="nima", metadata={"help": "one of the registered scorers"})
     backbone: str = field(
         default="mobilenet_v2",
-        metadata={"help": f"{', '.join(BACKBONE_PRESETS)}; or a checkpoint: Hub repository or folder"},
+        metadata={
+            "help": f"{', '.join(BACKBONE_PRESETS)}; or a checkpoint (Hub repository or folder), of a scorer too"
+        },
     )
-    modality: str = field(default="rgb", metadata={"help": "what the network sees"})
-    view: Literal["squash", "crop"] = field(default="squash", metadata={"help": "evaluation view"})
+    modality: str | None = field(default=None, metadata={"help": "what the network sees; rgb, or as before"})
+    view: Literal["squash", "crop"] | None = field(
+        default=None, metadata={"help": "evaluation view; squash, or that of the earlier checkpoint"}
+    )
     image_size: int | None = field(default=None, metadata={"help": "pixels a side; the backbone's own by default"})
     head_dropout: float = field(default=0.75, metadata={"help": "dropout before the last layer"})
     loss: Literal["emd", "mse"] = field(

@@ -46,26 +46,30 @@ def build_scorer(arguments: ModelArguments, scale: RatingScale) -> tuple[PreTrai
         raise ValueError(f"`model_type` must be one of {sorted(scorers)}, got {arguments.model_type!r}.")
     model_class = scorers[arguments.model_type]
     checkpoint = backbone_checkpoint(arguments.backbone)
-    fields = {
-        "min_score": scale.min_score,
-        "max_score": scale.max_score,
-        "num_labels": scale.num_bins,
-        "head_dropout": arguments.head_dropout,
-        "mean_loss_weight": arguments.mean_loss_weight,
-        "std_loss_weight": arguments.std_loss_weight,
+    loss_weights = {"mean_loss_weight": arguments.mean_loss_weight, "std_loss_weight": arguments.std_loss_weight}
+    size = arguments.image_size
+    asked = {
+        "modality": arguments.modality,
+        "view": arguments.view,
+        "size": None if size is None else {"height": size, "width": size},
     }
-    options: dict[str, Any] = {"modality": arguments.modality, "view": arguments.view}
-    if arguments.image_size is not None:
-        options["size"] = {"height": arguments.image_size, "width": arguments.image_size}
+    asked = {name: value for name, value in asked.items() if value is not None}
     if _model_type_of(checkpoint) == arguments.model_type:
-        model = model_class.from_pretrained(checkpoint, dtype=torch.float32)
+        processor = ModalityImageProcessor.from_pretrained(checkpoint, **asked)
+        model = model_class.from_pretrained(checkpoint, dtype=torch.float32, **loss_weights)
         found = RatingScale(model.config.min_score, model.config.max_score, model.config.num_labels)
         if found != scale:
             raise ValueError(f"{checkpoint} was trained on the scale {found}, but the data set has {scale}.")
     else:
-        model = model_class.from_backbone_pretrained(checkpoint, **fields)
-    # before anything is trained, so that a wrong modality costs no time
-    processor = ModalityImageProcessor.from_backbone_pretrained(checkpoint, **options)
+        processor = ModalityImageProcessor.from_backbone_pretrained(checkpoint, **asked)
+        model = model_class.from_backbone_pretrained(
+            checkpoint,
+            min_score=scale.min_score,
+            max_score=scale.max_score,
+            num_labels=scale.num_bins,
+            head_dropout=arguments.head_dropout,
+            **loss_weights,
+        )
     model.freeze_stages(arguments.freeze_stages)
     if arguments.freeze_batch_norm:
         model.freeze_batch_norm()  # after the stages, which would set the free ones going again
