@@ -5,7 +5,6 @@
 """
 
 import os
-import shlex
 import sys
 from pathlib import Path
 
@@ -15,7 +14,7 @@ from ..data.loading import load_collection
 from ..evaluation import report_table
 from ..hub import require_replaceable
 from ..models.backbones import BACKBONE_PRESETS
-from .arguments import AestheticTrainingArguments, DataArguments, ModelArguments
+from .arguments import AestheticTrainingArguments, DataArguments, ModelArguments, portable_command
 from .checkpoint import backbone_checkpoint, build_scorer, describe_training, finish_checkpoint
 from .trainer import train_scorer
 
@@ -35,21 +34,6 @@ def main(argv: list[str] | None = None) -> None:
             raise
         print(f"error: {' '.join(str(error).split())}", file=sys.stderr)
         sys.exit(2)
-
-
-def portable_command(flags: list[str]) -> str:
-    """
-    The command line for a card: what lies on the machine that it ran on is named without its folders.
-
-    Example:
-        >>> portable_command(["--data_dir", "/home/ada/photos/oasis", "--output_dir=/tmp/nima", "--seed", "1"])
-        'accelerate launch -m hf_aesthetics.training --data_dir PATH/oasis --output_dir=PATH/nima --seed 1'
-    """
-    portable = []
-    for flag in flags:
-        name, equals, value = flag.rpartition("=")
-        portable.append(f"{name}{equals}PATH/{Path(value).name}" if Path(value).is_absolute() else flag)
-    return f"accelerate launch -m hf_aesthetics.training {shlex.join(portable)}"
 
 
 def _run(data_args: DataArguments, model_args: ModelArguments, args: AestheticTrainingArguments, command: str) -> None:

@@ -3,7 +3,9 @@
 Know nothing about how they are carried out.
 """
 
+import shlex
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Literal
 
 import torch
@@ -101,3 +103,18 @@ class AestheticTrainingArguments(TrainingArguments):
         # without an accelerator it only makes torch warn
         self.dataloader_pin_memory = self.dataloader_pin_memory and torch.accelerator.is_available()
         super().__post_init__()
+
+
+def portable_command(flags: list[str]) -> str:
+    """
+    The command line for a card: what lies on the machine that it ran on is named without its folders.
+
+    Example:
+        >>> portable_command(["--data_dir", "/home/ada/photos/oasis", "--output_dir=/tmp/nima", "--seed", "1"])
+        'accelerate launch -m hf_aesthetics.training --data_dir PATH/oasis --output_dir=PATH/nima --seed 1'
+    """
+    portable = []
+    for flag in flags:
+        name, equals, value = flag.rpartition("=")
+        portable.append(f"{name}{equals}PATH/{Path(value).name}" if Path(value).is_absolute() else flag)
+    return f"accelerate launch -m hf_aesthetics.training {shlex.join(portable)}"
