@@ -2,6 +2,8 @@
 
     accelerate launch -m hf_aesthetics.training --dataset oasis --data_dir PATH --backbone mobilenet_v2 \\
         --modality rgb --output_dir outputs/nima-oasis
+
+An error is one line; with HF_AESTHETICS_TRACEBACK=1 in the environment it is the whole traceback.
 """
 
 import os

@@ -4,6 +4,7 @@ Knows no concrete model: whatever takes `pixel_values` and `labels` and has `log
 """
 
 from collections.abc import Sequence
+from copy import copy
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ from typing import Any
 import numpy as np
 import torch
 from datasets import Dataset
+from scipy.special import softmax
 from transformers import (
     EarlyStoppingCallback,
     EvalPrediction,
@@ -60,9 +62,7 @@ def validation_metrics(prediction: EvalPrediction, bin_scores: np.ndarray) -> di
         bin_scores (`np.ndarray` of shape `(num_bins,)`):
             Rating of every bin.
     """
-    logits = np.asarray(prediction.predictions, dtype=np.float64)
-    exponentials = np.exp(logits - logits.max(axis=1, keepdims=True))
-    distribution = exponentials / exponentials.sum(axis=1, keepdims=True)
+    distribution = softmax(np.asarray(prediction.predictions, dtype=np.float64), axis=1)
     target = np.asarray(prediction.label_ids, dtype=np.float64)
     metrics = summarize(distribution, target / target.sum(axis=1, keepdims=True), bin_scores)
     return {name: metrics[name] for name in VALIDATION_METRICS}
@@ -110,7 +110,8 @@ def train_scorer(
     run_dir = str(args.output_dir) + ".run"
     if args.early_stopping_patience is not None:
         callbacks = [*callbacks, EarlyStoppingCallback(args.early_stopping_patience)]
-    args.output_dir, output_dir = run_dir, args.output_dir
+    args = copy(args)  # the caller's keep the folder of the finished checkpoint
+    args.output_dir = run_dir
     train_transform = TrainingTransform(processor, bin_scores.tolist(), modality_column=modality_column)
     eval_transform = EvaluationTransform(processor, bin_scores.tolist(), modality_column=modality_column)
     # convolutions run about a third faster in this layout; the file that is saved has the usual one
@@ -127,7 +128,6 @@ def train_scorer(
     )
     last = get_last_checkpoint(run_dir) if args.resume and Path(run_dir).is_dir() else None
     trainer.train(resume_from_checkpoint=last)
-    args.output_dir = output_dir
     return trainer
 
 
