@@ -24,17 +24,9 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from tiny import TINY_RESNET
 
 from hf_aesthetics import ModalityImageProcessor, NimaConfig, NimaForAestheticAssessment
-
-
-TINY_RESNET = {
-    "model_type": "resnet",
-    "depths": [1, 1],
-    "hidden_sizes": [8, 16],
-    "embedding_size": 8,
-    "layer_type": "basic",
-}
 
 
 @pytest.fixture(autouse=True, scope="session")

@@ -4,8 +4,9 @@ Made for `dataset.with_transform(transform, columns=transform.columns)`; `transf
 what comes out. Knows nothing about models, or about where the rows come from.
 """
 
+import hashlib
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import torch
@@ -88,8 +89,10 @@ class TrainingTransform(EvaluationTransform):
     that view, at a random place.
 
     A modality map is cut where its picture would be. One that is made on the fly is made of the whole picture before,
-    so that it trains like one of a column. The randomness is that of torch's global generator, whose state the Trainer
-    saves and restores.
+    so that it trains like one of a column.
+
+    What is drawn for a picture follows from `seed`, epoch and `image_id` alone, not from the state of a generator: it
+    does not depend on the order of the pictures, the number of workers and processes, or on where a run was resumed.
 
     Args:
         processor ([`ModalityImageProcessor`]):
@@ -102,6 +105,8 @@ class TrainingTransform(EvaluationTransform):
             Share of each side that is kept in the squash view, of the shorter side in the crop view.
         do_flip (`bool`, *optional*, defaults to `True`):
             Whether to mirror left and right in half of the cases.
+        seed (`int`, *optional*, defaults to 0):
+            Another seed draws other parts.
 
     Returns:
         For a batch, a `dict` of lists, as [`EvaluationTransform`] makes it.
@@ -114,17 +119,28 @@ class TrainingTransform(EvaluationTransform):
         >>> processor = ModalityImageProcessor(size={"height": 32, "width": 32})
         >>> transform = TrainingTransform(processor, bin_scores=[1, 2, 3])
         >>> image = Image.new("RGB", (64, 48))
-        >>> batch = {"image": [image], "vote_counts": [[0, 1, 3]], "score_mean": [2.75], "score_std": [0.43]}
-        >>> transform(batch)["pixel_values"][0].shape
+        >>> labels = {"vote_counts": [[0, 1, 3]], "score_mean": [2.75], "score_std": [0.43]}
+        >>> transform({"image": [image], "image_id": ["I1"], **labels})["pixel_values"][0].shape
         torch.Size([3, 32, 32])
     """
 
     crop_fraction: float = 0.875
     do_flip: bool = True
+    seed: int = 0
+    # in shared memory, because the workers of a data loader outlive an epoch
+    epoch: torch.Tensor = field(default_factory=lambda: torch.zeros((), dtype=torch.int64).share_memory_(), repr=False)
 
     def __post_init__(self) -> None:
         if not 0 < self.crop_fraction <= 1:
             raise ValueError(f"`crop_fraction` must be in (0, 1], got {self.crop_fraction}.")
+
+    @property
+    def columns(self) -> list[str]:
+        return [*super().columns, "image_id"]
+
+    def set_epoch(self, epoch: int) -> None:
+        """Lets other parts be drawn, in the workers of data loaders, too."""
+        self.epoch.fill_(epoch)
 
     def _make_pixel_values(self, batch: dict[str, list[Any]]) -> list[torch.Tensor]:
         name, pictures = "modality_maps", self._read_pictures(batch)
@@ -134,23 +150,28 @@ class TrainingTransform(EvaluationTransform):
                 name = "images"
             else:
                 pictures = [self._make_map(picture) for picture in pictures]
-        parts = [self._cut(picture) for picture in pictures]
+        ids = _read_column(batch, "image_id")
+        parts = [self._cut(picture, *self._draw(image_id)) for picture, image_id in zip(pictures, ids, strict=True)]
         return list(self.processor(**{name: parts}, view="squash").pixel_values)
 
     def _make_map(self, picture: Image.Image) -> Image.Image:
         (modality_map,) = self.processor.make_modality_maps(tvF.pil_to_tensor(picture)[None])
         return tvF.to_pil_image(modality_map)
 
-    def _cut(self, picture: Image.Image) -> Image.Image:
+    def _draw(self, image_id: str) -> list[float]:
+        """Three numbers in [0, 1) for a picture in this epoch."""
+        digest = hashlib.blake2b(f"{self.seed}:{int(self.epoch)}:{image_id}".encode(), digest_size=24).digest()
+        return [int.from_bytes(digest[at : at + 8], "big") / 2**64 for at in (0, 8, 16)]
+
+    def _cut(self, picture: Image.Image, top: float, left: float, coin: float) -> Image.Image:
         width, height = picture.size
         part_height, part_width = (max(1, round(self.crop_fraction * side)) for side in (height, width))
         if self.processor.view == "crop":
             size = SizeDict(height=self.processor.size["height"], width=self.processor.size["width"])
             *_, part_height, part_width = view_box(height, width, size, "crop", self.crop_fraction)
-        # drawn as shares of what is free, so that a picture and a map of another resolution are cut alike
-        top, left, coin = torch.rand(3).tolist()
-        top, left = round(top * (height - part_height)), round(left * (width - part_width))
-        part = picture.crop((left, top, left + part_width, top + part_height))
+        # shares of what is free, so that a picture and a map of another resolution are cut alike
+        y, x = round(top * (height - part_height)), round(left * (width - part_width))
+        part = picture.crop((x, y, x + part_width, y + part_height))
         return part.transpose(Image.Transpose.FLIP_LEFT_RIGHT) if self.do_flip and coin < 0.5 else part
 
 

@@ -25,6 +25,9 @@ class DataArguments:
     min_score: float | None = field(default=None, metadata={"help": "lowest rating, for collections without votes"})
     max_score: float | None = field(default=None, metadata={"help": "highest rating, for collections without votes"})
     num_bins: int | None = field(default=None, metadata={"help": "bins of the scale, for collections without votes"})
+    streaming: bool = field(
+        default=False, metadata={"help": "read a collection from the Hub while it is used; nothing is kept on disk"}
+    )
 
     @property
     def scale(self) -> RatingScale | None:
@@ -81,6 +84,17 @@ class AestheticTrainingArguments(TrainingArguments):
         default=None, metadata={"help": "stop after so many evaluations without a better one"}
     )
     resume: bool = field(default=False, metadata={"help": "go on from the last checkpoint of the run"})
+    ema_decay: float | None = field(
+        default=None,
+        metadata={"help": "evaluate and keep the running average of the weights with this decay, as 0.99"},
+    )
+    crop_fraction: float = field(
+        default=0.875, metadata={"help": "share of each side that training sees of a picture; 1 for all of it"}
+    )
+    random_flip: bool = field(default=True, metadata={"help": "whether training mirrors half of the pictures"})
+    shuffle_buffer: int = field(
+        default=1000, metadata={"help": "of how many pictures of a stream the next one is drawn"}
+    )
     learning_rate: float = field(default=1e-4, metadata={"help": "initial learning rate of the backbone"})
     num_train_epochs: float = field(default=10, metadata={"help": "passes over the training pictures"})
     per_device_train_batch_size: int = field(default=32, metadata={"help": "pictures a step and device"})

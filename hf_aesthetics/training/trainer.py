@@ -1,9 +1,11 @@
-"""Training with transformers' `Trainer`: two learning rates, metrics on real rows only, the best checkpoint.
+"""Training with transformers' `Trainer`: every row counts once, a killed run goes on bit-equal, the best checkpoint.
 
 Knows no concrete model: whatever takes `pixel_values` and `labels` and has `logits` over rating bins can be trained.
 """
 
-from collections.abc import Sequence
+import json
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from copy import copy
 from functools import partial
 from pathlib import Path
@@ -11,7 +13,6 @@ from typing import Any
 
 import numpy as np
 import torch
-from datasets import Dataset
 from scipy.special import softmax
 from transformers import (
     EarlyStoppingCallback,
@@ -21,23 +22,46 @@ from transformers import (
     TrainerCallback,
     default_data_collator,
 )
-from transformers.trainer_utils import get_last_checkpoint
+from transformers.trainer import TRAINER_STATE_NAME
+from transformers.trainer_utils import TrainOutput
 
 from ..data.loading import RatedCollection
+from ..data.training_rows import transform_rows
 from ..data.transforms import EvaluationTransform, TrainingTransform
 from ..metrics import summarize
 from ..models.image_processing_modality import ModalityImageProcessor
 from ..models.losses import mean_score_squared_error
 from .arguments import AestheticTrainingArguments
+from .weight_average import WeightAverage
 
 
+NUM_ROWS = "num_rows"  # of a batch that count, beside its tensors
 VALIDATION_METRICS = ("num_images", "srcc", "plcc", "emd", "emd_2", "mae", "mse", "accuracy", "srcc_std")
 
 
 class AestheticTrainer(Trainer):
-    """`Trainer` with one learning rate for the backbone and one for what is new above it."""
+    """
+    `Trainer` for runs that can be trusted.
+
+    - Two learning rates: one for the backbone, one for what is new above it.
+    - Every row of an epoch counts once and alike in the gradient, whatever the number of processes, of accumulated
+      batches, and of rows in the last batch. The `Trainer` alone counts the rows that fill up the last batch, too.
+    - With `ema_decay`, the average of the weights is evaluated, chosen and kept.
+    - A run that was killed goes on bit-equal: the average lies in its checkpoints, what the transform draws follows from
+      the epoch, loading leaves the generator of dropout alone, and a checkpoint that was not finished is no checkpoint.
+    """
 
     args: AestheticTrainingArguments
+
+    def __init__(self, *arguments: Any, **options: Any) -> None:
+        super().__init__(*arguments, **options)
+        self.loss_is_scaled_for_ga = True  # see `compute_loss`
+        self.average: WeightAverage | None = None
+        if self.args.ema_decay is not None:
+            if self.is_fsdp_enabled or self.is_deepspeed_enabled:
+                raise ValueError("`ema_decay` needs whole weights in every process, so leave it out with FSDP.")
+            self.average = WeightAverage(self.model, self.args.ema_decay)
+            self.add_callback(_UpdateAverage(self.average))
 
     def create_optimizer(self, model: torch.nn.Module | None = None) -> torch.optim.Optimizer:
         optimizer = super().create_optimizer(model)
@@ -50,6 +74,114 @@ class AestheticTrainer(Trainer):
                     groups.append({**group, "params": parameters, "lr": rate})
         optimizer.param_groups[:] = groups
         return optimizer
+
+    # ---- every row counts once ----
+
+    def get_batch_samples(
+        self, epoch_iterator: Iterator[dict[str, Any]], num_batches: int, device: torch.device
+    ) -> tuple[list[dict[str, Any]], torch.Tensor | None]:
+        """The batches of one step without the rows that only fill up, and the number of rows in all processes."""
+        with _spare_generator():
+            batches, _ = super().get_batch_samples(epoch_iterator, num_batches, device)
+        if not batches:
+            return batches, None
+        for batch in batches:
+            batch[NUM_ROWS] = len(batch["labels"])
+        processes = self.args.world_size
+        remainder = len(self.train_dataset) % (self.args.train_batch_size * processes)
+        is_padded = processes > 1 and remainder > 0 and not self.args.dataloader_drop_last
+        if is_padded and self.accelerator.gradient_state.end_of_dataloader:
+            num_rows = batches[-1][NUM_ROWS]
+            num_rows = min(max(remainder - self.args.process_index * num_rows, 0), num_rows)
+            # a process without any row takes one along, of weight zero, because all have to exchange gradients
+            batches[-1] = {
+                name: values[: max(num_rows, 1)] for name, values in batches[-1].items() if name != NUM_ROWS
+            }
+            batches[-1][NUM_ROWS] = num_rows
+        total = torch.tensor(sum(batch[NUM_ROWS] for batch in batches), device=device)
+        return batches, self.accelerator.gather(total).sum()
+
+    def compute_loss(
+        self,
+        model: torch.nn.Module,
+        inputs: dict[str, Any],
+        return_outputs: bool = False,
+        num_items_in_batch: torch.Tensor | None = None,
+    ) -> Any:
+        num_rows = inputs.pop(NUM_ROWS, None)
+        loss, outputs = super().compute_loss(model, inputs, return_outputs=True)
+        if num_rows is not None:  # in training
+            # the mean over these rows becomes their share of the mean over the step; processes average their gradients
+            loss = loss * (num_rows * self.args.world_size / num_items_in_batch)
+        return (loss, outputs) if return_outputs else loss
+
+    # ---- exact resume ----
+
+    def _run_epoch(self, *, epoch: int, **options: Any) -> None:
+        if self.state.global_step >= self.state.max_steps:  # of a finished run; the Trainer would take one more step
+            self.control.should_training_stop = True
+            return
+        if hasattr(self.train_dataset, "set_epoch"):  # accelerate tells it only in some cases
+            self.train_dataset.set_epoch(epoch)
+        super()._run_epoch(epoch=epoch, **options)
+
+    def _save_optimizer_and_scheduler(self, output_dir: str) -> None:
+        super()._save_optimizer_and_scheduler(output_dir)
+        if self.average is not None and self.args.should_save:
+            self.average.save(output_dir)
+
+    def _load_optimizer_and_scheduler(self, checkpoint: str | None) -> None:
+        super()._load_optimizer_and_scheduler(checkpoint)
+        if self.average is not None and checkpoint is not None:
+            self.average.load(checkpoint)
+
+    # ---- the average is what is evaluated and kept ----
+
+    def evaluate(self, *arguments: Any, **options: Any) -> dict[str, float]:
+        with _spare_generator(), nullcontext() if self.average is None else self.average.in_place_of(self.model):
+            return super().evaluate(*arguments, **options)
+
+    def _load_best_model(self) -> None:
+        super()._load_best_model()
+        if self.average is not None:
+            self.average.load(self.state.best_model_checkpoint)
+
+    def _finalize_training(self, *arguments: Any, **options: Any) -> TrainOutput:
+        output = super()._finalize_training(*arguments, **options)
+        if self.average is not None:
+            self.average.copy_to(self.model)
+        return output
+
+
+def _spare_generator() -> AbstractContextManager[None]:
+    """Keeps torch's generator for dropout: data loaders draw from it when they begin, and not alike after a resume."""
+    return torch.random.fork_rng(devices=[])
+
+
+class _UpdateAverage(TrainerCallback):
+    def __init__(self, average: WeightAverage) -> None:
+        self.average = average
+
+    def on_optimizer_step(self, args: Any, state: Any, control: Any, model: torch.nn.Module, **options: Any) -> None:
+        self.average.update_parameters(model)
+
+
+def find_checkpoint(run_dir: str | Path) -> Path | None:
+    """
+    The last whole checkpoint of a run. The state of the Trainer is written last, so one without it was never finished.
+
+    Args:
+        run_dir (`str` or `Path`):
+            Folder of a run.
+    """
+    folders = Path(run_dir).glob("checkpoint-*")
+    for folder in sorted(folders, key=lambda path: int(path.name.removeprefix("checkpoint-")), reverse=True):
+        try:
+            json.loads((folder / TRAINER_STATE_NAME).read_text(encoding="utf-8"))
+        except (OSError, json.JSONDecodeError):
+            continue
+        return folder
+    return None
 
 
 def validation_metrics(prediction: EvalPrediction, bin_scores: np.ndarray) -> dict[str, float]:
@@ -81,7 +213,6 @@ def train_scorer(
     args: AestheticTrainingArguments,
     *,
     loss: str = "emd",
-    modality_column: str | None = None,
     callbacks: Sequence[TrainerCallback] = (),
 ) -> AestheticTrainer:
     """
@@ -93,13 +224,11 @@ def train_scorer(
         processor (`ModalityImageProcessor`):
             What turns pictures into `pixel_values`.
         collection (`RatedCollection`):
-            Training and validation pictures.
+            Training and validation pictures, or cached maps of them.
         args (`AestheticTrainingArguments`):
             The run; its checkpoints lie in `<output_dir>.run`.
         loss (`str`, *optional*, defaults to `"emd"`):
             `"emd"` for the model's own loss, `"mse"` for the squared error of the mean.
-        modality_column (`str`, *optional*):
-            Column of cached maps; made on the fly where it is left out.
         callbacks (`Sequence[TrainerCallback]`, *optional*):
             Called by the Trainer at its events.
 
@@ -112,25 +241,26 @@ def train_scorer(
         callbacks = [*callbacks, EarlyStoppingCallback(args.early_stopping_patience)]
     args = copy(args)  # the caller's keep the folder of the finished checkpoint
     args.output_dir = run_dir
-    train_transform = TrainingTransform(processor, bin_scores.tolist(), modality_column=modality_column)
-    eval_transform = EvaluationTransform(processor, bin_scores.tolist(), modality_column=modality_column)
+    modality_column, bins = collection.modality_column, bin_scores.tolist()
+    train_transform = TrainingTransform(
+        processor, bins, modality_column, crop_fraction=args.crop_fraction, do_flip=args.random_flip, seed=args.seed
+    )
+    splits, counts = collection.splits, {name: len(labels) for name, labels in collection.labels.items()}
+    train_rows = transform_rows(splits["train"], train_transform, counts["train"], args.shuffle_buffer)
+    validation_rows = transform_rows(
+        splits["validation"], EvaluationTransform(processor, bins, modality_column), counts["validation"]
+    )
     # convolutions run about a third faster in this layout; the file that is saved has the usual one
     model = model.to(memory_format=torch.channels_last)
     trainer = AestheticTrainer(
         model=model,
         args=args,
-        train_dataset=_with_transform(collection.splits["train"], train_transform),
-        eval_dataset=_with_transform(collection.splits["validation"], eval_transform),
+        train_dataset=train_rows,
+        eval_dataset=validation_rows,
         data_collator=default_data_collator,
         compute_metrics=partial(validation_metrics, bin_scores=bin_scores),
         compute_loss_func=partial(mean_score_loss, bins=torch.as_tensor(bin_scores)) if loss == "mse" else None,
         callbacks=list(callbacks),
     )
-    last = get_last_checkpoint(run_dir) if args.resume and Path(run_dir).is_dir() else None
-    trainer.train(resume_from_checkpoint=last)
+    trainer.train(resume_from_checkpoint=find_checkpoint(run_dir) if args.resume else None)
     return trainer
-
-
-def _with_transform(dataset: Dataset, transform: EvaluationTransform) -> Dataset:
-    # other columns, such as further modality maps, would be decoded only to be thrown away
-    return dataset.with_transform(transform, columns=transform.columns)

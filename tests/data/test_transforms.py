@@ -30,11 +30,13 @@ def coordinates(width: int, height: int) -> Image.Image:
 
 def batch_of(pictures: list, **columns: list) -> dict[str, list]:
     rows = [vote_statistics([1, 2, 3, 4, 3, 2, 1], OASIS, "picture")] * len(pictures)
-    return {"image": pictures, **{name: [row[name] for row in rows] for name in rows[0]}, **columns}
+    labels = {name: [row[name] for row in rows] for name in rows[0]}
+    return {"image": pictures, "image_id": [f"I{number}" for number in range(len(pictures))], **labels, **columns}
 
 
-def draw(transform: EvaluationTransform, batch: dict[str, list], seed: int) -> torch.Tensor:
-    torch.manual_seed(seed)
+def draw(transform: EvaluationTransform, batch: dict[str, list], epoch: int) -> torch.Tensor:
+    if isinstance(transform, TrainingTransform):
+        transform.set_epoch(epoch)
     return torch.stack(transform(batch)["pixel_values"])
 
 
@@ -70,7 +72,7 @@ def test_evaluation_is_the_processor(kind, modality, view):
     picture = kinds_of_pictures()[kind]
     processor = ModalityImageProcessor(modality=modality, view=view, size=SIZE)
     transform = EvaluationTransform(processor, OASIS.bin_scores)
-    first, second = draw(transform, batch_of([picture]), seed=0), draw(transform, batch_of([picture]), seed=1)
+    first, second = draw(transform, batch_of([picture]), epoch=0), draw(transform, batch_of([picture]), epoch=1)
     assert torch.equal(first, second)
     assert torch.equal(first, processor([picture], return_tensors="pt").pixel_values)
 
@@ -96,7 +98,6 @@ def test_training_on_the_whole_picture_is_evaluation(kind, modality):
 def test_parts_have_the_size_of_the_view_and_a_random_place(view, fraction, width, height):
     processor = ModalityImageProcessor(view=view, **PLAIN)
     transform = TrainingTransform(processor, OASIS.bin_scores, crop_fraction=fraction)
-    torch.manual_seed(0)
     parts = [visible_part(values) for values in transform(batch_of([coordinates(320, 256)] * 200))["pixel_values"]]
     for left, top, found_width, found_height, _ in parts:
         assert (found_width, found_height) == pytest.approx((width, height), abs=0.01)
@@ -121,9 +122,9 @@ def test_a_map_moves_with_its_picture_though_it_is_smaller(view):
     depth = TrainingTransform(
         ModalityImageProcessor(modality="gray", view=view, **PLAIN), OASIS.bin_scores, modality_column="depth"
     )
-    red, place = draw(rgb, batch, seed=3)[:, 0], draw(depth, batch, seed=3)[:, 0]
+    red, place = draw(rgb, batch, epoch=3)[:, 0], draw(depth, batch, epoch=3)[:, 0]
     assert (red - place).abs().max() < 0.01  # half a pixel of the map is 0.003 of its width
-    assert (draw(depth, batch, seed=4)[:, 0] - place).abs().max() > 0.05
+    assert (draw(depth, batch, epoch=4)[:, 0] - place).abs().max() > 0.05
 
 
 @pytest.mark.parametrize("view", ["squash", "crop"])
@@ -137,21 +138,36 @@ def test_maps_of_a_column_and_on_the_fly_are_identical(transform_class, view):
     assert torch.equal(draw(cached, batch, 5), draw(transform_class(processor, OASIS.bin_scores), batch, 5))
 
 
-def test_a_seed_repeats_the_training_batch_and_another_does_not():
-    transform = TrainingTransform(ModalityImageProcessor(**PLAIN), OASIS.bin_scores)
-    batch = batch_of([coordinates(50, 40)] * 4)
-    assert torch.equal(draw(transform, batch, 0), draw(transform, batch, 0))
-    assert not torch.equal(draw(transform, batch, 0), draw(transform, batch, 1))
+def test_parts_follow_from_seed_epoch_and_id_alone():
+    processor = ModalityImageProcessor(**PLAIN)
+    transform, batch = TrainingTransform(processor, OASIS.bin_scores), batch_of([coordinates(50, 40)] * 4)
+    first = draw(transform, batch, 1)
+    torch.manual_seed(7)
+    backwards = {name: values[::-1] for name, values in batch.items()}
+    assert torch.equal(draw(transform, backwards, 1).flip(0), first)
+    assert torch.equal(draw(TrainingTransform(processor, OASIS.bin_scores), batch, 1), first)
+    for other in (draw(transform, batch, 0), draw(TrainingTransform(processor, OASIS.bin_scores, seed=1), batch, 1)):
+        assert not any(map(torch.equal, other, first))
+    assert not torch.equal(first[0], first[1])
 
 
-def test_a_saved_generator_state_resumes_exactly():
-    transform = TrainingTransform(ModalityImageProcessor(**PLAIN), OASIS.bin_scores)
-    batch = batch_of([coordinates(50, 40)] * 4)
-    transform(batch)
-    state = torch.get_rng_state()
-    expected = transform(batch)["pixel_values"]
-    torch.set_rng_state(state)
-    assert all(map(torch.equal, transform(batch)["pixel_values"], expected))
+@pytest.mark.parametrize("method", ["fork", "spawn"])
+def test_workers_that_outlive_an_epoch_draw_anew(dataset, method):
+    transform = TrainingTransform(ModalityImageProcessor(size=SIZE), OASIS.bin_scores)
+    transformed = dataset.with_transform(transform, columns=transform.columns)
+    loader = DataLoader(
+        transformed,
+        batch_size=6,
+        collate_fn=default_data_collator,
+        num_workers=1,
+        persistent_workers=True,
+        multiprocessing_context=method,
+    )
+    for epoch in (0, 1, 0):
+        transform.set_epoch(epoch)
+        [batch] = loader
+        expected = torch.stack([transformed[number]["pixel_values"] for number in range(6)])
+        assert torch.equal(batch["pixel_values"], expected), epoch
 
 
 @pytest.mark.parametrize("fraction", [0, -0.5, 1.5])
@@ -201,12 +217,12 @@ def test_votes_and_means_in_one_batch_stay_in_their_rows():
     )
 
 
-@pytest.mark.parametrize("column", ["image", "vote_counts", "score_mean", "score_std"])
+@pytest.mark.parametrize("column", ["image", "image_id", "vote_counts", "score_mean", "score_std"])
 def test_a_missing_column_is_named(column):
     batch = batch_of([coordinates(8, 8)])
     del batch[column]
     with pytest.raises(KeyError, match=rf"'{column}' is not a column of the dataset \({', '.join(batch)}\)"):
-        EvaluationTransform(ModalityImageProcessor(size=SIZE), OASIS.bin_scores)(batch)
+        TrainingTransform(ModalityImageProcessor(size=SIZE), OASIS.bin_scores)(batch)
 
 
 @pytest.mark.parametrize("transform_class", [EvaluationTransform, TrainingTransform])
