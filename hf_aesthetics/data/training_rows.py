@@ -64,7 +64,7 @@ class IndexedRows(torch.utils.data.Dataset):
 
 
 class StreamedRows(torch.utils.data.IterableDataset):
-    """Rows from a host, read in one process while they are used. Shuffled anew in every epoch, by the transform's seed."""
+    """Rows from a host, read in one process while they are used; each epoch has its order, by the transform's seed."""
 
     BATCH_SIZE = 16  # rows that go through the transform together
 

@@ -86,7 +86,7 @@ class AestheticTrainingArguments(TrainingArguments):
     resume: bool = field(default=False, metadata={"help": "go on from the last checkpoint of the run"})
     ema_decay: float | None = field(
         default=None,
-        metadata={"help": "evaluate and keep the running average of the weights with this decay, as 0.99"},
+        metadata={"help": "evaluate and keep a running average of the weights with this decay, as 0.99"},
     )
     crop_fraction: float = field(
         default=0.875, metadata={"help": "share of each side that training sees of a picture; 1 for all of it"}

@@ -47,8 +47,8 @@ class AestheticTrainer(Trainer):
     - Every row of an epoch counts once and alike in the gradient, whatever the number of processes, of accumulated
       batches, and of rows in the last batch. The `Trainer` alone counts the rows that fill up the last batch, too.
     - With `ema_decay`, the average of the weights is evaluated, chosen and kept.
-    - A run that was killed goes on bit-equal: the average lies in its checkpoints, what the transform draws follows from
-      the epoch, loading leaves the generator of dropout alone, and a checkpoint that was not finished is no checkpoint.
+    - A run that was killed goes on bit-equal: the average lies in its checkpoints, what the transform draws follows
+      from the epoch, loading leaves the generator of dropout alone, and an unfinished checkpoint is no checkpoint.
     """
 
     args: AestheticTrainingArguments

@@ -17,16 +17,16 @@ class WeightAverage(AveragedModel):
     r"""
     Exponential moving average of the weights of a network, after Polyak & Juditsky (1992, doi 10.1137/0330046).
 
-    $$\bar\theta_t = d_t\, \bar\theta_{t-1} + (1 - d_t)\, \theta_t, \qquad d_t = \min\big(d, \tfrac{1 + t}{10 + t}\big)$$
+    $$\bar\theta_t = d_t\, \bar\theta_{t-1} + (1 - d_t)\, \theta_t, \qquad d_t = \min(d, \tfrac{1 + t}{10 + t})$$
 
-    The running statistics of batch norms are averaged, too; counters are copied. That the decay $d_t$ grows towards $d$
-    is our choice: otherwise the weights of the start would stay in the average of a short run.
+    The running statistics of batch norms are averaged, too; counters are copied. That the decay $d_t$ grows towards
+    $d$ is our choice: otherwise the weights of the start would stay in the average of a short run.
 
     Args:
         model (`nn.Module`):
             The network, which is copied.
         decay (`float`):
-            How much of the average is kept at a step, at most; in (0, 1). It looks back over about `1 / (1 - decay)` steps.
+            How much of the average is kept at a step, at most; in (0, 1). It looks back over `1 / (1 - decay)` steps.
 
     Raises:
         ValueError: If `decay` is not in (0, 1).

@@ -23,7 +23,8 @@ model = tiny_model(TINY_RESNET)
 model.freeze_batch_norm()
 args = training_arguments(
     folder, max_steps=-1, num_train_epochs=2, eval_strategy="epoch", save_strategy="no", per_device_eval_batch_size=4,
-    load_best_model_at_end=False, crop_fraction=1.0, random_flip=False, ema_decay=0.9, logging_strategy="epoch", **fields,
+    load_best_model_at_end=False, crop_fraction=1.0, random_flip=False, ema_decay=0.9, logging_strategy="epoch",
+    **fields,
 )
 trainer = train_scorer(model, PROCESSOR, brightness_collection(29, 13, 5), args)
 if trainer.is_world_process_zero():
@@ -55,7 +56,7 @@ def alone(tmp_path_factory):
     return train(tmp_path_factory.mktemp("alone") / "nima", 1, per_device_train_batch_size=8)
 
 
-# 29 rows: the last step of an epoch has 5, so that two processes have 4 and 1, and with batches of 2 even 2, 2 and 1, 0
+# 29 rows: the last step of an epoch has 5, so that two processes have 4 and 1, or in twos first 2, 2, then 1, 0
 @pytest.mark.parametrize(
     "fields",
     [

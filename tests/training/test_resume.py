@@ -15,23 +15,23 @@ from hf_aesthetics.training.trainer import find_checkpoint
 
 TESTS = Path(__file__).parents[1]
 
-# dropout, augmentation, accumulation, an odd number of rows, the average: all that could differ after a resume
+# One process imports everything, which takes long, and forks one for every run that it is told.
 PROGRAM = """
 import json, os, signal, sys
-folder, place, fields = sys.argv[1], sys.argv[2], json.loads(sys.argv[3])
 from tiny import *
 import torch
 from transformers import TrainerCallback
 from transformers.trainer_callback import ExportableState
 from hf_aesthetics.training import train_scorer
 
-torch.set_num_threads(1)
-event, step = place.split(":") if ":" in place else (None, None)
-
 
 class Kill(TrainerCallback, ExportableState):
+    def __init__(self, place=""):
+        self.event, self.step = place.split(":") if place else (None, 0)
+        self.trainer_state = None
+
     def at(self, name, state):
-        if name == event and state.global_step == int(step):
+        if name == self.event and state.global_step == int(self.step):
             os.kill(os.getpid(), signal.SIGKILL)
 
     def on_step_end(self, args, state, control, **options):
@@ -44,40 +44,56 @@ class Kill(TrainerCallback, ExportableState):
         self.at("evaluation", state)
 
     def state(self):  # asked for when all of a checkpoint but the state is written
-        if trainer_state:
-            self.at("saving", trainer_state[0])
+        if self.trainer_state is not None:
+            self.at("saving", self.trainer_state)
         return {"args": {}, "attributes": {}}
 
     def on_train_begin(self, args, state, control, **options):
-        trainer_state.append(state)
-        print("begins at", state.global_step)
+        self.trainer_state = state
+        open(args.output_dir + ".begin", "w").write(str(state.global_step))
 
 
-trainer_state = []
-args = training_arguments(
-    folder, max_steps=12, eval_steps=2, save_steps=2, per_device_train_batch_size=4, gradient_accumulation_steps=2,
-    ema_decay=0.9, resume=True, logging_strategy="no", save_total_limit=None, **fields,
-)
-model = tiny_model({**TINY_RESNET}, head_dropout=0.5, std_loss_weight=0.5)
-trainer = train_scorer(model, PROCESSOR, brightness_collection(29, 9, 5), args, callbacks=[Kill()])
-model.save_pretrained(folder + "-end")
-history = [{k: v for k, v in e.items() if "time" not in k and "second" not in k} for e in trainer.state.log_history if "eval_emd" in e]
-json.dump(history, open(folder + "-end/history.json", "w"))
+def train(folder, place, fields):
+    torch.set_num_threads(1)
+    # dropout, augmentation, accumulation, an odd number of rows, the average: all that could differ after a resume
+    args = training_arguments(
+        folder, max_steps=12, eval_steps=2, save_steps=2, per_device_train_batch_size=4, ema_decay=0.9, resume=True,
+        gradient_accumulation_steps=2, save_total_limit=None, logging_strategy="no", **fields,
+    )
+    model = tiny_model(TINY_RESNET, head_dropout=0.5, std_loss_weight=0.5)
+    trainer = train_scorer(model, PROCESSOR, brightness_collection(29, 9, 5), args, callbacks=[Kill(place)])
+    model.save_pretrained(folder + "-end")
+    evaluations = [entry for entry in trainer.state.log_history if "eval_emd" in entry]
+    timings = ("eval_runtime", "eval_samples_per_second", "eval_steps_per_second")
+    history = [{name: value for name, value in entry.items() if name not in timings} for entry in evaluations]
+    json.dump(history, open(folder + "-end/history.json", "w"))
+
+
+for line in sys.stdin:
+    child = os.fork()
+    if child == 0:
+        os.dup2(2, 1)
+        train(*json.loads(line))
+        os._exit(0)
+    print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), flush=True)
 """
 
 
-def run(folder: Path, place: str = "", **fields) -> tuple[int, int]:
-    """Runs the program; its exit status, and the step at which it began."""
-    done = subprocess.run(
-        [sys.executable, "-c", PROGRAM, str(folder), place, json.dumps(fields)],
-        cwd=TESTS,
-        capture_output=True,
-        text=True,
-        timeout=200,
+@pytest.fixture(scope="module")
+def run():
+    """Trains in a process of its own, which may be killed at a place; returns its exit status and its first step."""
+    program = subprocess.Popen(
+        [sys.executable, "-c", PROGRAM], cwd=TESTS, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
     )
-    assert done.returncode in (0, -signal.SIGKILL), done.stderr[-3000:]
-    begins = [line for line in done.stdout.splitlines() if line.startswith("begins at")]
-    return done.returncode, int(begins[0].removeprefix("begins at")) if begins else -1
+
+    def train(folder: Path, place: str = "", **fields) -> tuple[int, int]:
+        program.stdin.write(json.dumps([str(folder), place, fields]) + "\n")
+        program.stdin.flush()
+        status = int(program.stdout.readline())
+        return status, int(Path(f"{folder}.run.begin").read_text())
+
+    yield train
+    program.communicate()
 
 
 def end_of(folder: Path) -> dict:
@@ -96,7 +112,7 @@ def assert_equal(found: dict, expected: dict) -> None:
 
 
 @pytest.fixture(scope="module")
-def undisturbed(tmp_path_factory) -> dict:
+def undisturbed(run, tmp_path_factory) -> dict:
     folder = tmp_path_factory.mktemp("undisturbed") / "nima"
     assert run(folder) == (0, 0)
     return end_of(folder)
@@ -113,14 +129,14 @@ def undisturbed(tmp_path_factory) -> dict:
         ("step:7", 6, {"dataloader_num_workers": 1, "dataloader_persistent_workers": True}),
     ],
 )
-def test_a_killed_run_goes_on_bit_equal(place, goes_on_at, fields, undisturbed, tmp_path):
+def test_a_killed_run_goes_on_bit_equal(place, goes_on_at, fields, run, undisturbed, tmp_path):
     folder = tmp_path / "nima"
     assert run(folder, place, **fields)[0] == -signal.SIGKILL
     assert run(folder, **fields) == (0, goes_on_at)
     assert_equal(end_of(folder), undisturbed)
 
 
-def test_a_finished_run_is_not_trained_again(tmp_path, undisturbed):
+def test_a_finished_run_is_not_trained_again(run, undisturbed, tmp_path):
     folder = tmp_path / "nima"
     run(folder)
     stamp = Path(f"{folder}.run/checkpoint-12/trainer_state.json").stat().st_mtime_ns
