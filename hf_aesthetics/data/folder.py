@@ -1,19 +1,20 @@
 """A folder of one's own pictures with a table that rates them.
 
-Knows nothing about models. What the table may look like is the matter of `rating_tables.py`, what can be read as a
-picture that of `hf_aesthetics.images`.
+Knows nothing about models. What the table may look like is the matter of `rating_tables.py`, which pictures can be
+used that of `picture_checks.py`.
 """
 
 import logging
-from collections.abc import Iterator, Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from datasets import Dataset, DatasetDict, Features, Image, NamedSplit, Value
+from datasets import Dataset, DatasetDict, Features, NamedSplit, Value
 
-from ..images import ImageReadError, read_image
 from .columns import DatasetFacts, RatingScale, rating_features
+from .picture_checks import SkippedPicture, check_pictures, stamp_files
 from .rating_tables import read_rating_table
 from .splits import SPLITS, hash_split
 
@@ -27,22 +28,11 @@ TABLE_NAMES = tuple(
 
 logger = logging.getLogger(__name__)
 
-# the verdicts on pictures are cached, and the cache does not see when the code changes
-_CHECK_VERSION = 1
-
-
-@dataclass(frozen=True)
-class SkippedPicture:
-    """A picture of the table that was left out: its `file_name`, and the `reason` in one line."""
-
-    file_name: str
-    reason: str
-
 
 @dataclass(frozen=True)
 class RatedFolder:
     """
-    What `load_folder` found.
+    A folder of rated pictures, as its loader found it.
 
     Args:
         splits (`DatasetDict`):
@@ -50,12 +40,17 @@ class RatedFolder:
         scale (`RatingScale`):
             The scale of the ratings, given or inferred.
         skipped (`list[SkippedPicture]`):
-            Pictures that are missing or cannot be read.
+            Pictures of the table that were left out, most often because they are missing or cannot be read.
     """
 
     splits: DatasetDict
     scale: RatingScale
     skipped: list[SkippedPicture]
+
+    @property
+    def skipped_by_kind(self) -> dict[str, int]:
+        """How many pictures were left out for each kind of reason, the most frequent first."""
+        return dict(Counter(picture.kind for picture in self.skipped).most_common())
 
 
 def load_folder(
@@ -128,12 +123,13 @@ def load_folder(
     content = read_rating_table(path, scale, attributes)
     files = [_locate(data_dir, record["file_name"]) for record in content.records]
     rows: dict[str, list[dict[str, Any]]] = {split: [] for split in SPLITS}
-    skipped = []
-    for record, file, problem in zip(content.records, files, _find_problems(files, num_proc), strict=True):
-        file_name, split = record.pop("file_name"), record.pop("split")
+    problems = check_pictures(files, [record["file_name"] for record in content.records], num_proc)
+    skipped = [problem for problem in problems if problem is not None]
+    for record, file, problem in zip(content.records, files, problems, strict=True):
         if problem is not None:
-            skipped.append(SkippedPicture(file_name, problem))
             continue
+        del record["file_name"]
+        split = record.pop("split")
         rows[split or hash_split(record["image_id"], validation, test, seed)].append({"image": file, **record})
     if skipped:
         names = ", ".join(picture.file_name for picture in skipped[:3]) + (", ..." if len(skipped) > 3 else "")
@@ -171,44 +167,9 @@ def _locate(data_dir: Path, file_name: str) -> str:
     return str((in_images if in_images.is_file() and not path.is_file() else path).absolute())
 
 
-def _find_problems(files: list[str], num_proc: int | None) -> Sequence[str | None]:
-    """What is wrong with each picture; `None` where nothing is. Decoding takes long, so the verdicts are cached."""
-    verdicts = Dataset.from_generator(
-        _check_pictures,
-        features=Features({"problem": Value("string")}),
-        gen_kwargs={"files": files, "stamps": _stamp_files(files), "version": _CHECK_VERSION},
-        num_proc=num_proc,
-        split=NamedSplit("verdicts"),
-    )
-    return verdicts["problem"][:]
-
-
-def _stamp_files(files: list[str]) -> list[str | None]:
-    """Size and time of every file, so that what is cached of a picture is made again when its file changes."""
-    stats = [Path(file).stat() if Path(file).is_file() else None for file in files]
-    return [stat and f"{stat.st_size} bytes at {stat.st_mtime_ns}" for stat in stats]
-
-
-def _check_pictures(files: list[str], stamps: list[str | None], version: int) -> Iterator[dict[str, str | None]]:
-    for file in files:
-        yield {"problem": _find_problem(file)}
-
-
-def _find_problem(file: str) -> str | None:
-    try:
-        read_image(file)
-    except ImageReadError as error:
-        return str(error)
-    try:
-        Image().decode_example({"path": file, "bytes": None})  # as the rows of the data set will be decoded
-    except Exception as error:  # decoders raise a dozen types, and each would end an epoch
-        return f"Cannot read {file!r} by PIL alone ({error}). Save it as JPEG or PNG."
-    return None
-
-
 def _build_dataset(split: str, features: Features, rows: list[dict[str, Any]]) -> Dataset:
     # tuples, because a list would be cut into one shard a row; a file on disk, so that `map` caches its results
-    stamps = tuple(_stamp_files([row["image"] for row in rows]))
+    stamps = tuple(stamp_files([row["image"] for row in rows]))
     return Dataset.from_generator(
         _yield_rows, features=features, gen_kwargs={"rows": tuple(rows), "stamps": stamps}, split=NamedSplit(split)
     )

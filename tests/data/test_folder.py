@@ -9,7 +9,8 @@ from datasets import Dataset, Features, Value
 from PIL import Image
 
 from hf_aesthetics.data.columns import COMMON_COLUMNS, RatingScale
-from hf_aesthetics.data.folder import SkippedPicture, load_folder
+from hf_aesthetics.data.folder import load_folder
+from hf_aesthetics.data.picture_checks import SkippedPicture
 from hf_aesthetics.data.splits import hash_split
 
 
@@ -414,11 +415,11 @@ def test_several_processes_check_the_same(folder):
     (folder / "01.png").unlink()
     (folder / "10.png").write_text("no picture")
     write(folder, vote_rows())
-    expected = [
-        SkippedPicture("01.png", f"Cannot read {str(folder / '01.png')!r}: there is no such file. Check the path.")
-    ]
-    assert load_folder(folder, num_proc=2).skipped[:1] == expected
-    assert [picture.file_name for picture in load_folder(folder, num_proc=2).skipped] == ["01.png", "10.png"]
+    reason = f"Cannot read {str(folder / '01.png')!r}: there is no such file. Check the path."
+    loaded = load_folder(folder, num_proc=2)
+    assert loaded.skipped[0] == SkippedPicture("01.png", reason, "missing")
+    assert [picture.file_name for picture in loaded.skipped] == ["01.png", "10.png"]
+    assert loaded.skipped_by_kind == {"missing": 1, "unreadable": 1}
 
 
 def test_a_saved_data_set_loads_as_the_same_rows(folder):

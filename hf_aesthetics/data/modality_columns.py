@@ -1,0 +1,218 @@
+"""Columns of modality maps that are made once and kept, so that training reads them in place of the pictures.
+
+Knows nothing about models or ratings. What a map looks like is the matter of the processor that makes it.
+"""
+
+import hashlib
+import io
+from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+from datasets import Dataset, DatasetDict, Features, Image, Value, concatenate_datasets
+from torchvision.transforms.v2 import functional as tvF
+
+from ..images import ImageReadError, read_image
+from ..models.image_processing_modality import ModalityImageProcessor
+from ..models.modality_maps import check_modality
+from .cache_files import cache_folder, make_files, open_table, write_tables
+
+
+# a join takes time with the square of the number of files, and memory with the rows that are encoded together
+_MAX_FILES, _ROWS_TOGETHER = 128, 32
+
+
+@dataclass(frozen=True)
+class ModalityColumn:
+    """
+    What a column of maps is made by.
+
+    Args:
+        modality (`str`):
+            A modality of [`ModalityImageProcessor`] that has maps, which also becomes the name of the column.
+        map_size (`int`, *optional*, defaults to 512):
+            Longer side of the maps in pixels, at most; that of the processor which will read them.
+        version (`int`, *optional*, defaults to 1):
+            Raised when the code that makes the maps changes what comes out, so that none is left from before.
+
+    Raises:
+        ValueError: If there is no such modality, or it is the picture itself.
+
+    Example:
+        >>> from PIL import Image
+        >>> ModalityColumn("gray").make_map(Image.new("RGB", (1024, 768), "white")).size
+        (512, 384)
+    """
+
+    modality: str
+    map_size: int = 512
+    version: int = 1
+
+    def __post_init__(self) -> None:
+        check_modality(self.modality)
+        if self.modality == "rgb":
+            raise ValueError("Expected a modality that has maps, got 'rgb', which is the picture itself.")
+
+    @cached_property
+    def processor(self) -> ModalityImageProcessor:
+        """What makes the maps, here and where training makes them on the fly."""
+        return ModalityImageProcessor(modality=self.modality, map_size=self.map_size)
+
+    @property
+    def features(self) -> Features:
+        """Types of the columns: 8-bit maps, and the ids by which they are joined."""
+        return Features({"image_id": Value("string"), self.modality: Image(mode="L")})
+
+    def make_map(self, picture):
+        """The map of one upright sRGB picture (`PIL.Image.Image`), as a picture of mode `"L"`."""
+        (modality_map,) = self.processor.make_modality_maps(tvF.pil_to_tensor(picture)[None])
+        return tvF.to_pil_image(modality_map)
+
+
+def cache_modality_column(
+    dataset: Dataset,
+    column: ModalityColumn,
+    cache_dir: str | Path | None = None,
+    num_proc: int | None = None,
+    rows_a_file: int | None = None,
+) -> Dataset:
+    """
+    Makes the maps of all pictures, or finds those that were made before.
+
+    They lie in Arrow files that are mapped into memory: no second copy is made for reading or joining, and memory
+    stays flat. What was stopped goes on where it was. Maps are made anew when the column, its version or the rows
+    change.
+
+    Args:
+        dataset (`Dataset`):
+            Rows with `image_id` and `image`.
+        column ([`ModalityColumn`]):
+            What to make.
+        cache_dir (`str` or `Path`, *optional*):
+            Where the files lie; by default in the cache of `datasets`.
+        num_proc (`int`, *optional*):
+            Number of processes. By default the calling one makes all maps.
+        rows_a_file (`int`, *optional*):
+            As many maps a stop may cost each process; by default a 128th of them, but at least 16.
+
+    Returns:
+        `Dataset`: `image_id` and the map, a row for each row of `dataset`, in its order.
+
+    Raises:
+        ValueError: If a picture cannot be read.
+
+    Example:
+        >>> from PIL import Image
+        >>> rows = Dataset.from_dict({"image_id": ["a"], "image": [Image.new("RGB", (2, 1), (200, 0, 0))]})
+        >>> cache_modality_column(rows, ModalityColumn("gray"))[0]["gray"].getpixel((0, 0))
+        60
+    """
+    folder, files = _plan_files(dataset, column, cache_dir, rows_a_file)
+    rows = dataset.with_format(None).select_columns(["image_id", "image"]).cast_column("image", Image(decode=False))
+    jobs = {name: (column, rows.select(part)) for name, part in files.items()}
+    make_files(folder, _write_maps, jobs, num_proc, f"making {column.modality} maps")
+    return _open_column(folder, files, dataset)
+
+
+def find_modality_column(
+    dataset: Dataset, column: ModalityColumn, cache_dir: str | Path | None = None, rows_a_file: int | None = None
+) -> Dataset | None:
+    """
+    The maps that [`cache_modality_column`] has made for these rows, or `None` where it has not finished.
+
+    Example:
+        >>> find_modality_column(Dataset.from_dict({"image_id": ["b"], "image": [None]}), ModalityColumn("gray"))
+    """
+    folder, files = _plan_files(dataset, column, cache_dir, rows_a_file)
+    if not all((folder / name).is_file() for name in files):
+        return None
+    return _open_column(folder, files, dataset)
+
+
+def add_modality_column(dataset: Dataset, maps: Dataset) -> Dataset:
+    """
+    Joins maps to the rows that they belong to. Nothing is copied.
+
+    Args:
+        dataset (`Dataset`):
+            The rows, as they were loaded: before any shuffle, filter or select.
+        maps (`Dataset`):
+            `image_id` and one column of maps, in the same order.
+
+    Raises:
+        ValueError: If the ids differ, or `dataset` was shuffled, filtered or selected from.
+
+    Example:
+        >>> rows = Dataset.from_dict({"image_id": ["a", "b"], "score_mean": [3.0, 5.0]})
+        >>> add_modality_column(rows, Dataset.from_dict({"image_id": ["a", "b"], "gray": [None, None]})).column_names
+        ['image_id', 'score_mean', 'gray']
+        >>> add_modality_column(rows, Dataset.from_dict({"image_id": ["b", "a"], "gray": [None, None]}))
+        Traceback (most recent call last):
+        ...
+        ValueError: Expected the maps of the same pictures in the same order, got 'b' for 'a' in row 0. Make the column for these rows.
+    """  # noqa: E501
+    if dataset._indices is not None or maps._indices is not None:
+        raise ValueError(
+            "Expected rows as they were loaded, got some that were shuffled, filtered or selected, which a join would "
+            "copy with all pictures. Join the column first."
+        )
+    if not dataset.data.column("image_id").equals(maps.data.column("image_id")):
+        if len(dataset) != len(maps):
+            raise ValueError(f"Expected maps of {len(dataset)} rows, got {len(maps)}. Make the column for these rows.")
+        pairs = zip(dataset["image_id"], maps["image_id"], strict=True)
+        row, (expected, got) = next((row, pair) for row, pair in enumerate(pairs) if pair[0] != pair[1])
+        raise ValueError(
+            f"Expected the maps of the same pictures in the same order, got {got!r} for {expected!r} in row {row}. "
+            "Make the column for these rows."
+        )
+    return concatenate_datasets([dataset, maps.remove_columns("image_id")], axis=1)
+
+
+def join_cached_maps(splits: DatasetDict, modality: str | None) -> DatasetDict:
+    """The splits with a column of maps where [`cache_modality_column`] has made it for each, else as they are."""
+    if modality in (None, "rgb") or any(modality in part.column_names for part in splits.values()):
+        return splits
+    maps = {name: find_modality_column(part, ModalityColumn(modality)) for name, part in splits.items()}
+    joined = {name: add_modality_column(splits[name], part) for name, part in maps.items() if part is not None}
+    return DatasetDict(joined) if len(joined) == len(splits) else splits
+
+
+def _plan_files(
+    dataset: Dataset, column: ModalityColumn, cache_dir: str | Path | None, rows_a_file: int | None
+) -> tuple[Path, dict[str, range]]:
+    """The folder of a column, and which rows lie in which of its files."""
+    size = rows_a_file or max(16, -(-len(dataset) // _MAX_FILES))
+    key = hashlib.sha256(repr((column, dataset._fingerprint, size)).encode()).hexdigest()
+    parent = cache_folder("modality_columns") if cache_dir is None else Path(cache_dir)
+    parts = [range(start, min(start + size, len(dataset))) for start in range(0, len(dataset), size)]
+    return parent / f"{column.modality}-{key[:32]}", {f"{part.start:09d}.arrow": part for part in parts}
+
+
+def _write_maps(path: Path, job: tuple[ModalityColumn, Dataset]) -> None:
+    column, rows = job
+    batches = rows.iter(batch_size=_ROWS_TOGETHER)
+    write_tables(path, column.features, (_make_maps(column, batch) for batch in batches))
+
+
+def _make_maps(column: ModalityColumn, batch: Any) -> pa.Table:
+    maps = []
+    for image_id, content in zip(batch["image_id"], batch["image"], strict=True):
+        content = content or {"bytes": b""}
+        try:
+            picture = read_image(content["path"] if content["bytes"] is None else content["bytes"])
+        except ImageReadError as error:
+            raise ValueError(f"{image_id!r} has no {column.modality} map. {error}") from error
+        buffer = io.BytesIO()
+        column.make_map(picture).save(buffer, "PNG", compress_level=1)
+        maps.append({"bytes": buffer.getvalue(), "path": None})
+    schema = column.features.arrow_schema
+    return pa.table({"image_id": batch["image_id"], column.modality: maps}, schema=schema)
+
+
+def _open_column(folder: Path, files: Iterable[str], dataset: Dataset) -> Dataset:
+    key = folder.name.rpartition("-")[2]  # their own fingerprints would depend on when they were made
+    parts = [open_table(folder / name, fingerprint=f"{key}-{name}") for name in files]
+    return concatenate_datasets(parts, split=dataset.split)
