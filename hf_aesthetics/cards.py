@@ -7,6 +7,7 @@ Knows nothing about how a card reaches the Hub.
 import os
 import re
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -38,6 +39,7 @@ METRIC_ROWS = {
     "f1": ("F1 of above {cut:g} ↑", 3),
     "pit_error": ("calibration error ↓", 3),
 }
+PROVENANCE_FIELD = "hf_aesthetics"  # of the metadata: what the weights were made of, under which terms
 HUB_ID = re.compile(r"[\w.-]+/[\w.-]+")
 COMMIT = re.compile(r"[0-9a-f]{40}")
 
@@ -108,20 +110,19 @@ def render_model_card(
     Raises:
         ValueError: If the model has no card template.
     """
-    from jinja2 import Environment, StrictUndefined
-
     model_dir = Path(model_dir)
     reports = [reports] if isinstance(reports, EvaluationReport) else list(reports)
     repo_id = repo_id or model_dir.resolve().name
     config = AutoConfig.from_pretrained(model_dir)
     processor = AutoImageProcessor.from_pretrained(model_dir)
     metadata = _metadata(config, reports, facts, repo_id, license, backbone, processor.modality)
-    # the Hub's own `from_template` would leave a blank line for every tag, and print nothing for a misspelt name
-    environment = Environment(
-        trim_blocks=True, lstrip_blocks=True, keep_trailing_newline=True, undefined=StrictUndefined, autoescape=False
-    )
-    environment.filters["cell"] = _table_cell
-    content = environment.from_string(card_template(config.model_type)).render(
+    metadata[PROVENANCE_FIELD] = {
+        "training_data": {"name": facts.name, "weights": asdict(facts.weights)},
+        "backbone": backbone,
+        "backbone_license": backbone_license,
+    }
+    content = fill_template(
+        card_template(config.model_type),
         metadata=metadata.to_yaml(),
         model_name=repo_id.split("/")[-1],
         repo_id=repo_id,
@@ -140,6 +141,25 @@ def render_model_card(
         training=dict(training or {}),
     )
     return ModelCard(content)
+
+
+def fill_template(template: str, **values: Any) -> str:
+    """
+    Fills a Jinja template of a card; a name that is misspelt in it is an error.
+
+    Example:
+        >>> fill_template("# {{ name }}", name="parks")
+        '# parks'
+    """
+    from jinja2 import Environment, StrictUndefined
+
+    # the Hub's own `from_template` would leave a blank line for every tag, and print nothing for a misspelt name
+    environment = Environment(
+        trim_blocks=True, lstrip_blocks=True, keep_trailing_newline=True, undefined=StrictUndefined, autoescape=False
+    )
+    environment.filters["cell"] = _table_cell
+    environment.filters["sentence"] = lambda text: f"{text[0].upper()}{text[1:].rstrip('.')}."
+    return environment.from_string(template).render(**values)
 
 
 def address_card(text: str, repo_id: str) -> str:

@@ -21,6 +21,7 @@ import tempfile
 import threading
 import time
 import uuid
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 from email.utils import formatdate
@@ -93,7 +94,7 @@ class Commit:
 
 class Repo:
     def __init__(self, id_: str, is_private: bool, sdk: str | None) -> None:
-        self.id, self.is_private, self.sdk = id_, is_private, sdk
+        self.id, self.is_private, self.sdk, self.is_gated = id_, is_private, sdk, False
         self.commits: list[Commit] = []  # of `main`, oldest first
         self.commit({}, "initial commit")
 
@@ -168,7 +169,9 @@ class LocalHub:
         self.xet = xet
         self.repos: dict[tuple[str, str], Repo] = {}
         self.log: list[str] = []  # "POST /api/..." in the order of arrival
-        self.faults: list[tuple[str, str, int]] = []  # (method, path regex, status), each for one request
+        # (method, path regex, status), each for one request; a negative status is the answer to what was carried out
+        self.faults: list[tuple[str, str, int]] = []
+        self.bytes_sent: Counter[str] = Counter()  # by path, headers not counted
         self.lock = threading.RLock()
         self.server = ThreadingHTTPServer(("127.0.0.1", 0), type("BoundHandler", (Handler,), {"hub": self}))
         self.server.daemon_threads = True
@@ -201,10 +204,17 @@ class LocalHub:
         commit = self.repos[kind, id_].resolve(revision)
         return {path: self.blobs.path(file.sha256).read_bytes() for path, file in sorted(commit.files.items())}
 
+    def create(self, kind: str, id_: str) -> Repo:
+        """A repository that is there before any client comes."""
+        self.repos[kind, id_] = Repo(id_, is_private=False, sdk=None)
+        return self.repos[kind, id_]
+
     def readable(self, kind: str, id_: str, user: tuple[str, str] | None) -> Repo:
         repo = self.repos.get((kind, id_))
         if repo is None or (repo.is_private and (user is None or user[0] != id_.split("/")[0])):
             raise HubError(401 if user is None else 404, "Repository not found", "RepoNotFound")
+        if repo.is_gated and (user is None or user[0] != id_.split("/")[0]):
+            raise HubError(401 if user is None else 403, "Access to this repository is restricted", "GatedRepo")
         return repo
 
     @staticmethod
@@ -228,12 +238,15 @@ def route(method: str, pattern: str) -> Callable[[Callable[..., None]], Callable
 
 class Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
+    answer_lost = False
     hub: LocalHub
 
     def log_message(self, format: str, *args: object) -> None:
         pass
 
     def reply(self, answer: Any = b"", status: int = 200, headers: dict[str, str] | None = None) -> None:
+        if self.answer_lost and status < 400:
+            raise HubError(502, "injected fault")
         body = answer if isinstance(answer, bytes) else json.dumps(answer).encode()
         self.send_response(status)
         default = {"Content-Type": "application/json", "Content-Length": str(len(body))}
@@ -241,6 +254,7 @@ class Handler(BaseHTTPRequestHandler):
             self.send_header(name, value)
         self.end_headers()
         if self.command != "HEAD":
+            self.hub.bytes_sent[urlsplit(self.path).path] += len(body)
             self.wfile.write(body)
 
     def handle_request(self) -> None:
@@ -251,21 +265,25 @@ class Handler(BaseHTTPRequestHandler):
         token = (self.headers.get("Authorization") or "").removeprefix("Bearer ") or None
         try:
             with self.hub.lock:
-                self._inject_fault(url.path)
+                fault = self._take_fault(url.path)
+                if fault is not None and fault > 0:
+                    raise HubError(fault, "injected fault")
                 if token and token not in self.hub.tokens:
                     raise HubError(401, "Invalid user token.")
                 self.user = self.hub.tokens.get(token) if token else None
+                self.answer_lost = fault is not None
                 self._dispatch(url.path)
         except HubError as error:
             self.reply({"error": str(error)}, error.status, error.headers)
 
     do_GET = do_HEAD = do_POST = do_PUT = handle_request
 
-    def _inject_fault(self, path: str) -> None:
+    def _take_fault(self, path: str) -> int | None:
         for position, (method, pattern, status) in enumerate(self.hub.faults):
             if method == self.command and re.search(pattern, path):
                 del self.hub.faults[position]
-                raise HubError(status, "injected fault")
+                return status
+        return None
 
     def _dispatch(self, path: str) -> None:
         method = "GET" if self.command == "HEAD" else self.command
@@ -292,6 +310,12 @@ class Handler(BaseHTTPRequestHandler):
         name, role = self.user
         access = {"accessToken": {"displayName": "token", "role": role}}
         self.reply({"type": "user", "id": name, "name": name, "fullname": name, "orgs": [], "auth": access})
+
+    @route("POST", "/_faults")
+    def inject_faults(self) -> None:
+        """For a client process that wants them between two of its own steps; replaces those that did not strike."""
+        self.hub.faults[:] = [(method, pattern, status) for method, pattern, status in json.loads(self.body)]
+        self.reply({})
 
     @route("POST", "/api/validate-yaml")
     def validate_yaml(self) -> None:

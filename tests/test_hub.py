@@ -132,12 +132,13 @@ assert not [name for name in sys.modules if name.split(".")[0] == "hf_aesthetics
 """
 
 
-def run(*command: str | Path, cwd: Path, env: dict[str, str] | None = None) -> None:
+def run(*command: str | Path, cwd: Path, env: dict[str, str] | None = None) -> str:
     environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": "", **(env or {})}
     done = subprocess.run(
         [sys.executable, *map(str, command)], cwd=cwd, env=environment, capture_output=True, text=True
     )
     assert done.returncode == 0, done.stderr[-4000:]
+    return done.stdout
 
 
 def noise_dataset(num_pictures: int = 8) -> Dataset:
@@ -170,7 +171,7 @@ def hub(work):
     [wheel] = (work / "wheel").glob("*.whl")
     run("-m", "pip", "install", "-q", "--no-deps", "--no-index", "--target", work / "installed", wheel, cwd=work)
     with LocalHub(tokens={"hf_write": ("alice", "write"), "hf_read": ("alice", "read")}) as hub:
-        hub.faults.append(("POST", "nima-faulty/commit/", 500))
+        hub.faults += [("POST", "nima-faulty/commit/", 500)] * 4
         (work / "publish.py").write_text(PUBLISHER)
         run("publish.py", ROOT, work / "installed", work, cwd=work, env=hub.env("hf_write", work / "home"))
         yield hub
@@ -257,7 +258,7 @@ def test_a_checkpoint_can_refer_to_code_elsewhere(hub):
 
 
 def test_a_failed_commit_changes_nothing_and_can_be_repeated(hub, told):
-    assert "Cannot push to alice/nima-faulty: the Hub answered 500. Push again later" in told["fault"]
+    assert "Cannot push to alice/nima-faulty: the Hub answered 500. Wait a little, then push again" in told["fault"]
     commits = hub.repos["model", "alice/nima-faulty"].commits
     assert [commit.title for commit in commits] == ["initial commit", "Publish nima-noise"]
     assert commits[-1].oid == told["after_fault"]

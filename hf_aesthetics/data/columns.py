@@ -11,8 +11,11 @@ from typing import Any
 import numpy as np
 from datasets import Dataset, Features, Image, List, Value
 
+from ..licensing import NOT_STATED, Permission
 
-COMMON_COLUMNS = ("image", "image_id", "vote_counts", "score_mean", "score_std", "num_votes")
+
+LABEL_COLUMNS = ("image_id", "vote_counts", "score_mean", "score_std", "num_votes")
+COMMON_COLUMNS = ("image", *LABEL_COLUMNS)
 
 
 @dataclass(frozen=True)
@@ -58,7 +61,7 @@ class RatingScale:
 @dataclass(frozen=True)
 class DatasetFacts:
     """
-    What a model card says about the data behind a model. Every loader defines its own as `FACTS`.
+    What a card says about the data, and what of it may be published. Every loader defines its own as `FACTS`.
 
     Args:
         name (`str`):
@@ -73,6 +76,9 @@ class DatasetFacts:
             How to cite it.
         notice (`str`, *optional*):
             What has to be said wherever a model trained on it shows a score.
+        pictures, ratings, weights ([`Permission`], *optional*):
+            Whether the pictures, the ratings and the weights of a model trained on both may be published. Maps of the
+            pictures go with the pictures. Where nobody has said, they may not.
 
     Example:
         >>> DatasetFacts(name="my photographs", license="all rights reserved").license
@@ -85,6 +91,9 @@ class DatasetFacts:
     source_url: str | None = None
     citation: str | None = None
     notice: str | None = None
+    pictures: Permission = NOT_STATED
+    ratings: Permission = NOT_STATED
+    weights: Permission = NOT_STATED
 
 
 def rating_features(num_bins: int, extra: Mapping[str, Any] | None = None) -> Features:
@@ -161,6 +170,23 @@ def vote_statistics(vote_counts: Sequence[int] | np.ndarray, scale: RatingScale,
     }
 
 
+def known_votes(dataset: Dataset) -> tuple[np.ndarray, np.ndarray]:
+    """
+    The rows that have votes: their `vote_counts` as float64 of shape `(num_rows, num_bins)`, and their `score_mean`.
+
+    Example:
+        >>> known_votes(Dataset.from_dict({"vote_counts": [[1, 0, 3], None], "score_mean": [2.5, 4.0]}))
+        (array([[1., 0., 3.]]), array([2.5]))
+    """
+    # by Arrow, because a quarter of a million histograms as lists take half a gigabyte
+    labels = dataset.select_columns(["vote_counts", "score_mean"]).with_format("arrow")[:]
+    labels = labels.filter(labels["vote_counts"].is_valid())
+    if len(labels) == 0:
+        return np.empty((0, 0)), np.empty(0)
+    votes = labels["vote_counts"].combine_chunks().flatten().to_numpy()
+    return votes.reshape(len(labels), -1).astype(np.float64), labels["score_mean"].to_numpy().astype(np.float64)
+
+
 def infer_rating_scale(dataset: Dataset) -> RatingScale | None:
     """
     Reads the rating scale off a data set: `score_mean` is linear in the mean bin of `vote_counts`.
@@ -179,22 +205,15 @@ def infer_rating_scale(dataset: Dataset) -> RatingScale | None:
         >>> print(infer_rating_scale(Dataset.from_dict(rows)))
         1..5 in 3 bins
     """
-    labels = dataset.select_columns(["vote_counts", "score_mean"])[:]
-    rows = [
-        (np.asarray(votes, dtype=np.float64), mean)
-        for votes, mean in zip(labels["vote_counts"], labels["score_mean"], strict=True)
-        if votes is not None
-    ]
-    if not rows:
+    votes, means = known_votes(dataset)
+    if len(votes) == 0:
         return None
-    votes = np.stack([counts for counts, _ in rows])
-    means = np.array([mean for _, mean in rows])
     mean_bin = votes @ np.arange(votes.shape[1]) / votes.sum(axis=1)
     design = np.stack([np.ones_like(mean_bin), mean_bin], axis=1)
     (lowest, step), _, rank, _ = np.linalg.lstsq(design, means, rcond=None)
     if rank < 2:
         raise ValueError(
-            f"The rating scale cannot be read off {len(rows)} pictures of one mean. Give min_score and max_score."
+            f"The rating scale cannot be read off {len(votes)} pictures of one mean. Give min_score and max_score."
         )
     residual = np.abs(design @ (lowest, step) - means).max()
     if step <= 0 or residual > 1e-3 * abs(step):

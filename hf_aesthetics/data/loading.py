@@ -4,19 +4,23 @@ Knows nothing about models.
 """
 
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
-from datasets import Dataset, DatasetDict, load_dataset
+from datasets import Dataset, DatasetDict, Image, IterableDatasetDict
 
-from . import folder, oasis, synthetic
-from .columns import COMMON_COLUMNS, DatasetFacts, RatingScale, infer_rating_scale
-from .splits import hash_split
+from . import ava, folder, oasis, synthetic
+from .columns import LABEL_COLUMNS, DatasetFacts, RatingScale, infer_rating_scale, known_votes
+from .hosted import load_hosted
+from .modality_columns import join_cached_maps
+from .rendering.stream import MAPS
+from .splits import SPLITS
 
 
 # the collections that this package reads from their published layout
-LOCAL_COLLECTIONS = ("folder", "oasis", "synthetic")
+LOCAL_COLLECTIONS = ("ava", "folder", "oasis", "synthetic")
 
 
 @dataclass(frozen=True)
@@ -27,7 +31,7 @@ class RatedCollection:
     Args:
         name (`str`):
             What reports and cards call it.
-        splits (`DatasetDict`):
+        splits (`DatasetDict` or `IterableDatasetDict`):
             `train`, `validation` and `test`, with the columns of `columns.py`.
         scale (`RatingScale`):
             The scale of the ratings.
@@ -35,22 +39,41 @@ class RatedCollection:
             Source and licence.
         revision (`str`, *optional*):
             Commit on the Hub, where it comes from there.
+        modality_column (`str`, *optional*):
+            Column of cached maps to train on in place of the pictures, which need not be there then.
+        left_out (`dict[str, int]`, *optional*):
+            How many pictures were left out, by the kind of reason.
+        streamed_labels (`DatasetDict`, *optional*):
+            The labels of splits that are streamed.
     """
 
     name: str
-    splits: DatasetDict
+    splits: DatasetDict | IterableDatasetDict
     scale: RatingScale
     facts: DatasetFacts
     revision: str | None = None
+    modality_column: str | None = None
+    left_out: dict[str, int] = field(default_factory=dict)
+    streamed_labels: DatasetDict | None = None
+
+    @property
+    def is_streaming(self) -> bool:
+        """Whether pictures and maps are read from a host while they are used."""
+        return isinstance(self.splits, IterableDatasetDict)
+
+    @property
+    def labels(self) -> DatasetDict:
+        """Ids and ratings of all splits, without pictures and maps, on disk or in memory."""
+        if self.streamed_labels is not None:
+            return self.streamed_labels
+        splits: Any = self.splits
+        return DatasetDict({part: split.select_columns([*LABEL_COLUMNS]) for part, split in splits.items()})
 
     @property
     def constant_distribution(self) -> np.ndarray | None:
         """Mean histogram of the training pictures, `(num_bins,)`; `None` where they have means only."""
-        votes = [counts for counts in self.splits["train"]["vote_counts"] if counts is not None]
-        if not votes:
-            return None
-        shares = np.asarray(votes, dtype=np.float64)
-        return (shares / shares.sum(axis=1, keepdims=True)).mean(axis=0)
+        votes, _ = known_votes(self.labels["train"])
+        return (votes / votes.sum(axis=1, keepdims=True)).mean(axis=0) if len(votes) else None
 
 
 def load_collection(
@@ -60,15 +83,18 @@ def load_collection(
     revision: str | None = None,
     num_pictures: int = 1500,
     seed: int = 0,
+    modality: str | None = None,
+    streaming: bool = False,
+    num_proc: int | None = None,
 ) -> RatedCollection:
     """
     Loads a rated collection by name.
 
     Args:
         name (`str`):
-            `"oasis"` or `"folder"` (both with `data_dir`), `"synthetic"`, or a Hub repository such as `"org/name"`.
+            `"ava"`, `"oasis"` or `"folder"` (with `data_dir`), `"synthetic"`, or a Hub repository like `"org/name"`.
         data_dir (`str` or `Path`, *optional*):
-            Where the pictures and their table lie.
+            Where the pictures and their table lie; of a Hub repository without pictures, the pictures alone.
         scale (`RatingScale`, *optional*):
             The scale, for collections that do not tell it. One that contradicts the votes is refused.
         revision (`str`, *optional*):
@@ -77,9 +103,16 @@ def load_collection(
             How many scenes to render for `"synthetic"`; a tenth each for validation and test.
         seed (`int`, *optional*, defaults to 0):
             Seed of the rendered scenes.
+        modality (`str`, *optional*):
+            What to train on: where there are maps of it, they stand in `modality_column`.
+        streaming (`bool`, *optional*, defaults to `False`):
+            Whether the pictures or maps of a Hub repository are read while they are used.
+        num_proc (`int`, *optional*):
+            Number of processes that check or prepare the pictures.
 
     Raises:
-        ValueError: If the scale is unknown or contradicts the votes, or a needed argument is missing.
+        OSError: If the Hub cannot be reached or refuses, or there is no such repository.
+        ValueError: If the scale is unknown or contradicts the votes, or arguments are missing or contradict.
 
     Example:
         >>> load_collection("oasis")
@@ -87,65 +120,75 @@ def load_collection(
         ...
         ValueError: The data set 'oasis' needs the folder of its pictures. Pass --data_dir PATH.
     """
-    resolved = None
-    if name in ("folder", "oasis") and data_dir is None:
-        raise ValueError(f"The data set {name!r} needs the folder of its pictures. Pass --data_dir PATH.")
-    if name == "oasis" and data_dir is not None:
-        splits, facts = oasis.load_oasis(data_dir), oasis.FACTS
-    elif name == "folder" and data_dir is not None:
-        loaded = folder.load_folder(data_dir, scale=scale)
-        _check_splits(str(data_dir), loaded.splits)
-        return RatedCollection(Path(data_dir).resolve().name, loaded.splits, loaded.scale, folder.FACTS)
-    elif name == "synthetic":
-        held_out = max(2, num_pictures // 10)
-        splits = synthetic.load_synthetic(
-            num_pictures - 2 * held_out, held_out, held_out, seed=seed, num_proc=os.cpu_count(), with_maps=False
-        )
-        facts = synthetic.FACTS
-    elif "/" in name or Path(name).is_dir():
-        splits, resolved = _load_hosted(name, revision)
-        if resolved is None:
-            name, facts = Path(name).resolve().name, folder.FACTS
-        else:
-            url = f"https://huggingface.co/datasets/{name}"
-            facts = DatasetFacts(name=name, license="see the data set's card", source_url=url)
-    else:
+    if name in LOCAL_COLLECTIONS:
+        if streaming:
+            raise ValueError(f"Only a Hub repository can be streamed, got {name!r}. Leave `streaming` out.")
+        return _load_local(name, data_dir, scale, num_pictures, seed, modality, num_proc)
+    if "/" not in name and not Path(name).is_dir():
         raise ValueError(
             f"`dataset` must be one of {', '.join(LOCAL_COLLECTIONS)} or a Hub repository 'organisation/name', "
             f"got {name!r}."
         )
-    return RatedCollection(name, splits, _agreed_scale(name, splits["train"], scale), facts, resolved)
+    found = load_hosted(
+        name, revision=revision, modality=modality, streaming=streaming, data_dir=data_dir, num_proc=num_proc
+    )
+    if found.revision is None:
+        name = Path(name).resolve().name
+    return RatedCollection(
+        name,
+        found.splits,
+        _agreed_scale(name, found.labels["train"], scale or found.scale),
+        found.facts,
+        found.revision,
+        found.modality_column,
+        found.left_out,
+        found.labels if streaming else None,
+    )
 
 
-def _load_hosted(name: str, revision: str | None) -> tuple[DatasetDict, str | None]:
-    resolved = None
-    if not Path(name).is_dir():
-        from huggingface_hub import HfApi
-
-        resolved = HfApi().dataset_info(name, revision=revision).sha
-    splits = load_dataset(name, revision=resolved)
-    _check_splits(name, splits, ("train",))
-    train = splits["train"]
-    missing = [column for column in COMMON_COLUMNS if column not in train.column_names]
-    if missing:
-        raise ValueError(f"{name} must have the columns {', '.join(COMMON_COLUMNS)}, but lacks {', '.join(missing)}.")
-    if "validation" not in splits or "test" not in splits:
-        validation, test = (0.0 if part in splits else 0.1 for part in ("validation", "test"))
-        assigned = np.array([hash_split(image_id, validation, test) for image_id in train["image_id"]])
-        cut = {part: train.select(np.flatnonzero(assigned == part)) for part in ("train", "validation", "test")}
-        splits = DatasetDict(
-            {part: cut[part] if part == "train" or part not in splits else splits[part] for part in cut}
+def _load_local(
+    name: str,
+    data_dir: str | Path | None,
+    scale: RatingScale | None,
+    num_pictures: int,
+    seed: int,
+    modality: str | None,
+    num_proc: int | None,
+) -> RatedCollection:
+    left_out: dict[str, int] = {}
+    if name == "synthetic":
+        held_out = max(2, num_pictures // 10)
+        splits = synthetic.load_synthetic(
+            num_pictures - 2 * held_out,
+            held_out,
+            held_out,
+            seed=seed,
+            num_proc=num_proc or os.cpu_count(),
+            with_maps=modality in MAPS,
         )
-    return splits, resolved
-
-
-def _check_splits(name: str, splits: DatasetDict, wanted: tuple[str, ...] = ("train", "validation", "test")) -> None:
-    for part in wanted:
-        if part not in splits or len(splits[part]) == 0:
+        facts = synthetic.FACTS
+    elif data_dir is None:
+        raise ValueError(f"The data set {name!r} needs the folder of its pictures. Pass --data_dir PATH.")
+    elif name == "oasis":
+        splits, facts = oasis.load_oasis(data_dir, num_proc), oasis.FACTS
+    elif name == "ava":
+        found = ava.load_ava(data_dir, num_proc=num_proc)
+        splits, facts, left_out = found.splits, ava.FACTS, found.skipped_by_kind
+    else:
+        loaded = folder.load_folder(data_dir, scale=scale, num_proc=num_proc)
+        name, splits, facts = Path(data_dir).resolve().name, loaded.splits, folder.FACTS
+        scale, left_out = loaded.scale, loaded.skipped_by_kind
+    for part in SPLITS:
+        if part not in splits:
             raise ValueError(
-                f"{name} must have pictures for {', '.join(wanted)}, but has none for {part!r}. "
+                f"{data_dir} must have pictures for {', '.join(SPLITS)}, but has none for {part!r}. "
                 "Add pictures, or say in a column `split` which picture is for what."
             )
+    splits = join_cached_maps(splits, modality)
+    train = splits["train"]
+    scale = _agreed_scale(name, train, scale)
+    has_maps = modality is not None and isinstance(train.features.get(modality), Image)
+    return RatedCollection(name, splits, scale, facts, None, modality if has_maps else None, left_out)
 
 
 def _agreed_scale(name: str, train: Dataset, given: RatingScale | None) -> RatingScale:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from datasets import DatasetDict, Value
 
+from ..licensing import Permission
 from .columns import DatasetFacts, RatingScale
 from .folder import load_folder
 
@@ -27,6 +28,12 @@ FACTS = DatasetFacts(
         "Ratings: Brielmann, A. A., & Pelli, D. G. (2019). Intense beauty requires intense pleasure. "
         "Frontiers in Psychology, 10, 2420. doi:10.3389/fpsyg.2019.02420."
     ),
+    pictures=Permission(
+        False,
+        "OASIS offers its photographs, which come from several sources, for research studies; get them from its site",
+    ),
+    ratings=Permission(True, "published under CC BY with the article of 2019; name its authors", "cc-by-4.0"),
+    weights=Permission(True, "OASIS sets no terms for what is learnt from its photographs; weights hold none of them"),
 )
 
 _ATTRIBUTES = {

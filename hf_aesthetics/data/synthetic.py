@@ -12,6 +12,7 @@ from typing import Any
 
 from datasets import Dataset, DatasetDict, Image, NamedSplit, Value
 
+from ..licensing import license_permission
 from .columns import DatasetFacts, rating_features, vote_statistics
 from .rater_panel import RaterPanel
 from .rendering import CAUSES
@@ -26,6 +27,9 @@ FACTS = DatasetFacts(
         "scenes (focus, light, depth, composition, saliency) by a formula, with bias and noise a rater."
     ),
     notice="demonstration, trained on rendered scenes",
+    pictures=license_permission("apache-2.0"),
+    ratings=license_permission("apache-2.0"),
+    weights=license_permission("apache-2.0"),
 )
 _SPLITS = ("train", "validation", "test")
 _MAX_PICTURES = 1_000_000

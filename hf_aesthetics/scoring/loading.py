@@ -14,10 +14,11 @@ from typing import Any
 
 import torch
 from huggingface_hub import resolve_revision
-from huggingface_hub.errors import HFValidationError, RepositoryNotFoundError, RevisionNotFoundError
+from huggingface_hub.errors import RevisionNotFoundError
 from transformers import AutoConfig, AutoImageProcessor, AutoModelForImageClassification, PreTrainedModel
 from transformers.image_processing_utils import BaseImageProcessor
 
+from ..hub_faults import HUB_FAULTS, explain_fault, one_line
 from ..pipelines import check_scorer_config
 
 
@@ -137,14 +138,10 @@ def _resolve_commit(repository: str, revision: str | None) -> str:
             f"`revision` must be a commit, branch or tag of {repository!r}, got {revision!r}. "
             f"See https://huggingface.co/{repository}/commits/main."
         ) from error
-    except Exception as error:
-        if isinstance(error, HFValidationError | RepositoryNotFoundError):
-            reason = "no such repository that you may read. Check the spelling, or log in with `hf auth login`."
-        else:  # no network, in one of the many ways in which that shows
-            reason = f"no answer: {_one_line(error)}"
+    except HUB_FAULTS as error:
         raise OSError(
-            f"`checkpoint` must be a folder or a repository on the Hub, got {repository!r}. "
-            f"There is no such folder here, and on the Hub {reason}"
+            f"`checkpoint` must be a folder or a repository on the Hub, got {repository!r}. There is no such folder "
+            f"here, and as for the Hub: {explain_fault(error, repository)}"
         ) from error
 
 
@@ -153,12 +150,7 @@ def _one_line_errors(checkpoint: str) -> Generator[None]:
     try:
         yield
     except Exception as error:  # a stranger's files, read by three libraries: each has its own types of error
-        raise OSError(f"Cannot load the checkpoint {checkpoint!r}: {_one_line(error)}") from error
-
-
-def _one_line(error: Exception) -> str:
-    first_paragraph = str(error).split("\n\n")[0]
-    return " ".join(first_paragraph.split()) or type(error).__name__
+        raise OSError(f"Cannot load the checkpoint {checkpoint!r}: {one_line(error)}") from error
 
 
 def _check_weights(report: dict[str, Any], checkpoint: str) -> None:

@@ -1,38 +1,27 @@
 """
 Checkpoints on disk and on the Hub: saved whole, checked, and published in one commit.
 
-The only file that writes to the Hub. Knows nothing about how models are trained or measured.
+Knows nothing about how models are trained or measured.
 """
 
 import json
 import os
 import shutil
 import tempfile
-import warnings
-from collections.abc import Generator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
 
-import httpx2
-from huggingface_hub import (
-    CommitInfo,
-    CommitOperation,
-    CommitOperationAdd,
-    CommitOperationDelete,
-    HfApi,
-    ModelCard,
-    constants,
-    get_token,
-)
-from huggingface_hub.errors import HfHubHTTPError
+from huggingface_hub import CommitInfo, ModelCard, constants
 from transformers import PreTrainedModel
 from transformers.dynamic_module_utils import get_relative_import_files
 from transformers.image_processing_utils import BaseImageProcessor
 
-from . import __version__
-from .cards import address_card, eval_result_files, report_folders
-from .evaluation import EvaluationReport
-from .scoring import hash_weights
+from .. import __version__
+from ..cards import address_card, eval_result_files, report_folders
+from ..data.training_ids import TRAINING_IDS_FILE
+from ..evaluation import EvaluationReport
+from ..scoring import hash_weights
+from .commits import commit_files, files_under
 
 
 CONFIG_FILES = ("config.json", "preprocessor_config.json")
@@ -48,10 +37,6 @@ tags:
 No weights are here. Checkpoints whose `auto_map` names this repository run this code when they are loaded with
 `trust_remote_code=True`; pin it with `code_revision="<commit>"`.
 """
-
-
-class HubPublishError(RuntimeError):
-    """The Hub did not take a commit. The message is one line: what was expected, what came, what to do."""
 
 
 def save_checkpoint(
@@ -113,7 +98,7 @@ def require_replaceable(directory: str | os.PathLike[str]) -> None:
     """
     directory = Path(directory)
     if directory.exists():
-        foreign = [name for name in _files_under(directory) if not _is_checkpoint_file(name)]
+        foreign = [name for name in files_under(directory) if not _is_checkpoint_file(name)]
         if foreign or not directory.is_dir():
             raise FileExistsError(
                 f"`directory` must be new, empty or an earlier checkpoint, got {directory}, which "
@@ -188,6 +173,7 @@ def push_checkpoint(
     repo_id: str,
     *,
     private: bool = False,
+    drop: Sequence[str] = (),
     commit_message: str | None = None,
     parent_commit: str | None = None,
     token: str | None = None,
@@ -205,6 +191,9 @@ def push_checkpoint(
             Repository, such as `"org/nima-mobilenet-v2-rgb-ava"`; created where it does not exist.
         private (`bool`, *optional*, defaults to `False`):
             Whether a new repository is private.
+        drop (`Sequence[str]`, *optional*):
+            Other folders of the repository to delete in the same commit, such as `"last-checkpoint"` of a run that is
+            done.
         commit_message (`str`, *optional*):
             First line of the commit.
         parent_commit (`str`, *optional*):
@@ -222,12 +211,19 @@ def push_checkpoint(
     """
     check_checkpoint(directory)
     files: dict[str, Path | bytes] = {
-        name: path for name, path in _files_under(Path(directory)).items() if _is_checkpoint_file(name)
+        name: path for name, path in files_under(Path(directory)).items() if _is_checkpoint_file(name)
     }
     card = Path(directory, constants.REPOCARD_NAME).read_text(encoding="utf-8")
     files[constants.REPOCARD_NAME] = address_card(card, repo_id).encode()
-    message = commit_message or f"Publish {Path(directory).resolve().name}"
-    return _commit(files, repo_id, message, private, parent_commit, token)
+    return commit_files(
+        files.items(),
+        repo_id,
+        message=commit_message or f"Publish {Path(directory).resolve().name}",
+        replaces=lambda name: _is_checkpoint_file(name) or name.split("/")[0] in drop,
+        private=private,
+        parent_commit=parent_commit,
+        token=token,
+    )
 
 
 def push_code(
@@ -243,16 +239,19 @@ def push_code(
 
     Takes and raises what [`push_checkpoint`] does.
     """
-    folder = Path(__file__).parent / "models"
+    folder = Path(__file__).parents[1] / "models"
     files: dict[str, Path | bytes] = {path.name: path for path in sorted(folder.glob("*.py"))}
     files[constants.REPOCARD_NAME] = CODE_CARD.encode()
     del files["__init__.py"]
-    return _commit(files, repo_id, commit_message, private, parent_commit, token)
-
-
-def _files_under(directory: Path) -> dict[str, Path]:
-    paths = sorted(path for path in directory.rglob("*") if path.is_file())
-    return {path.relative_to(directory).as_posix(): path for path in paths}
+    return commit_files(
+        files.items(),
+        repo_id,
+        message=commit_message,
+        replaces=_is_checkpoint_file,
+        private=private,
+        parent_commit=parent_commit,
+        token=token,
+    )
 
 
 def _is_checkpoint_file(name: str) -> bool:
@@ -260,7 +259,7 @@ def _is_checkpoint_file(name: str) -> bool:
     folder = name.split("/")[0]
     if folder != name:
         return folder in RESULT_FOLDERS
-    return name == constants.REPOCARD_NAME or name.endswith((".json", ".py", ".safetensors"))
+    return name in (constants.REPOCARD_NAME, TRAINING_IDS_FILE) or name.endswith((".json", ".py", ".safetensors"))
 
 
 def _refer_to_code(directory: Path, code_repo: str) -> None:
@@ -301,50 +300,3 @@ def _check_report(report: EvaluationReport, directory: Path) -> None:
             f"The report was made for revision {made_for} but the model on disk is {on_disk[:12]}; "
             "evaluate again before pushing."
         )
-
-
-def _commit(
-    files: Mapping[str, Path | bytes],
-    repo_id: str,
-    message: str,
-    private: bool,
-    parent_commit: str | None,
-    token: str | None,
-) -> CommitInfo:
-    """Makes the checkpoint files of a repository exactly `files`, in one commit."""
-    if token is None and get_token() is None:
-        raise HubPublishError(
-            f"Pushing to {repo_id} needs a token with write access, but there is none. "
-            "Run `hf auth login`, or set HF_TOKEN."
-        )
-    api = HfApi(token=token)
-    with _one_line_errors(repo_id, parent_commit), warnings.catch_warnings():
-        warnings.filterwarnings("ignore", message="It seems that you are about to commit a data file")
-        api.create_repo(repo_id, private=private, exist_ok=True)
-        present = api.model_info(repo_id)
-        names = [sibling.rfilename for sibling in present.siblings or []]
-        stale = [name for name in names if _is_checkpoint_file(name) and name not in files]
-        operations: list[CommitOperation] = [CommitOperationAdd(name, path) for name, path in files.items()]
-        operations += [CommitOperationDelete(name) for name in stale if name != constants.REPOCARD_NAME]
-        # naming the parent refuses a push that came in since the files were listed
-        parent_commit = parent_commit or present.sha
-        return api.create_commit(repo_id, operations, commit_message=message, parent_commit=parent_commit)
-
-
-@contextmanager
-def _one_line_errors(repo_id: str, parent_commit: str | None) -> Generator[None]:
-    try:
-        yield
-    except HfHubHTTPError as error:
-        status, said = error.response.status_code, " ".join((error.server_message or str(error)).split())
-        advice = {
-            401: "does not know the token. Make one with write access at https://huggingface.co/settings/tokens",
-            403: "does not let this token write there. Use one with write access to that user or organisation",
-            412: f"has a newer commit than {parent_commit or 'a moment ago'}. Look at what changed, then push again",
-        }.get(status, f"answered {status}. Push again later")
-        raise HubPublishError(f"Cannot push to {repo_id}: the Hub {advice}. (It said: {said})") from error
-    except (httpx2.HTTPError, OSError) as error:
-        raise HubPublishError(
-            f"Cannot push to {repo_id}: {constants.ENDPOINT} cannot be reached ({' '.join(str(error).split())}). "
-            "Check the connection and push again."
-        ) from error
