@@ -31,6 +31,7 @@ REPORT = EvaluationReport(
     num_images=1234,
     unreadable_ids=["p7", "p8"],
     image_ids_sha256="1d" * 32,
+    seen_in_training={"validation": 3, "train of lakes": 12},
     min_score=1.0,
     max_score=10.0,
     num_bins=10,
@@ -102,6 +103,19 @@ def test_every_decimal_number_of_the_results_is_in_the_report(card):
 )
 def test_results_can_be_traced(card, fact):
     assert fact in section(card, "Results")
+
+
+@pytest.mark.parametrize(
+    ("seen", "told"),
+    [
+        ({}, "| seen in training | none of them |"),
+        (None, "| seen in training | not recorded |"),
+        (REPORT.seen_in_training, "| seen in training | **3 in validation**, **12 in train of lakes** |"),
+    ],
+)
+def test_pictures_seen_in_training_are_told(seen, told, tiny_checkpoint):
+    card = render_model_card(tiny_checkpoint, replace(REPORT, seen_in_training=seen), facts=FACTS)
+    assert told in section(card, "Results")
 
 
 def test_the_model_index_round_trips(card):

@@ -14,7 +14,9 @@ from scipy import stats
 
 from hf_aesthetics import ModalityImageProcessor
 from hf_aesthetics.data.columns import RatingScale, rating_features, vote_statistics
-from hf_aesthetics.evaluation import EvaluationReport, evaluate_scorer
+from hf_aesthetics.data.splits import split_fingerprint
+from hf_aesthetics.data.training_ids import TrainingIds
+from hf_aesthetics.evaluation import EvaluationReport, evaluate_scorer, report_table
 from hf_aesthetics.scoring import AestheticScorer, hash_weights
 
 
@@ -220,3 +222,25 @@ def test_sharded_weights_hash_like_one_file(tiny_checkpoint, tmp_path):
     (tmp_path / "sharded" / "model-00001-of-00002.safetensors").write_bytes(content[:100])
     (tmp_path / "sharded" / "model-00002-of-00002.safetensors").write_bytes(content[100:])
     assert hash_weights(tmp_path / "sharded") == hash_weights(tiny_checkpoint)
+
+
+def test_pictures_of_the_training_are_refused_or_flagged(tiny_checkpoint, tmp_path):
+    folder, rows = shutil.copytree(tiny_checkpoint, tmp_path / "nima"), make_rows()
+    ids = [row["image_id"] for row in rows]
+    TrainingIds.of_splits("parks", {"train": ids[:2], "validation": ids[2:5]}).save(folder)
+    scorer, dataset = AestheticScorer.from_pretrained(folder, device="cpu"), as_dataset(rows)
+    with pytest.raises(ValueError, match="2 of these 12 pictures of parks were among its training pictures"):
+        evaluate(scorer, dataset, dataset_name="parks")
+    report = evaluate(scorer, dataset, dataset_name="parks", allow_seen=True)
+    assert report.seen_in_training == {"train": 2, "validation": 3}
+    report = evaluate(scorer, dataset, dataset_name="lakes")
+    assert report.seen_in_training == {"train of parks": 2, "validation of parks": 3}
+    assert "NOTE: 2 of them were seen in train of parks" in report_table(report)
+    assert f"SHA-256 of their ids: {split_fingerprint(ids)}" in report_table(report)
+
+
+def test_a_stream_is_measured_like_files(scorer):
+    dataset = as_dataset(make_rows())
+    files, stream = evaluate(scorer, dataset), evaluate(scorer, dataset.to_iterable_dataset(num_shards=3))
+    assert (stream.metrics, stream.image_ids_sha256) == (files.metrics, files.image_ids_sha256)
+    assert stream.dataset_revision == files.dataset_revision and stream.predictions.equals(files.predictions)

@@ -9,6 +9,7 @@ import json
 import math
 import platform
 import warnings
+from collections.abc import Iterable
 from dataclasses import astuple
 from datetime import UTC, datetime
 from pathlib import Path
@@ -18,13 +19,14 @@ import numpy as np
 import pyarrow as pa
 import torch
 import transformers
-from datasets import Dataset, Image
+from datasets import Dataset, Image, IterableDataset
 from huggingface_hub import hf_hub_download
 from transformers import PreTrainedConfig
 
 from .. import __version__
-from ..data.columns import COMMON_COLUMNS, RatingScale, infer_rating_scale
+from ..data.columns import LABEL_COLUMNS, RatingScale, infer_rating_scale
 from ..data.splits import split_fingerprint
+from ..data.training_ids import TrainingIds
 from ..images import ImageReadError, read_image
 from ..metrics import error_by_score_band, probability_integral_transform, summarize, vote_resampling_ceiling
 from ..scoring import AestheticScorer, hash_weights
@@ -33,7 +35,7 @@ from .report import EvaluationReport
 
 def evaluate_scorer(
     scorer: AestheticScorer,
-    dataset: Dataset,
+    dataset: Dataset | IterableDataset,
     *,
     dataset_name: str,
     split: str,
@@ -44,6 +46,7 @@ def evaluate_scorer(
     num_resamples: int = 1000,
     seed: int = 0,
     command: str | None = None,
+    allow_seen: bool = False,
 ) -> EvaluationReport:
     """
     Scores every picture of a rated collection and measures how well the scores match the raters.
@@ -55,8 +58,8 @@ def evaluate_scorer(
     Args:
         scorer ([`AestheticScorer`]):
             What to measure. Load it from the saved checkpoint, so that the report names the weights on disk.
-        dataset (`Dataset`):
-            Pictures and ratings in the columns of `data/columns.py`.
+        dataset (`Dataset` or `IterableDataset`):
+            Pictures and ratings in the columns of `data/columns.py`, on disk or streamed.
         dataset_name (`str`):
             Hub repository or name of the collection.
         split (`str`):
@@ -75,19 +78,27 @@ def evaluate_scorer(
             Seed of the draws.
         command (`str`, *optional*):
             Command line that repeats the evaluation, for the report.
+        allow_seen (`bool`, *optional*, defaults to `False`):
+            Whether to measure on pictures that the checkpoint was trained on. Report and card say so then, as they do
+            of pictures by which it was chosen, and of ones of other collections with the same ids.
 
     Raises:
         KeyError: If a column is missing.
-        ValueError: If the data set was rated on another scale than the model's, or fewer than two pictures can be
-            read.
+        ValueError: If the data set was rated on another scale than the model's, the checkpoint was trained on some of
+            its pictures, or fewer than two pictures can be read.
     """
     config = scorer.model.config
     picture_column = modality_column or "image"
     _check_columns(dataset, picture_column)
-    _check_scale(dataset, config, dataset_name)
+    ratings = dataset.with_format(None).select_columns([*LABEL_COLUMNS])
+    if isinstance(ratings, IterableDataset):  # of which only these columns are fetched
+        ratings = Dataset.from_list(list(ratings), features=ratings.features)
+    _check_scale(ratings, config, dataset_name)
+    checkpoint = _checkpoint_folder(scorer)
+    seen = _find_seen(checkpoint, dataset_name, ratings["image_id"], allow_seen)
 
     rows = dataset.with_format(None).cast_column(picture_column, Image(decode=False))
-    rows = rows.select_columns(list(dict.fromkeys([picture_column, *COMMON_COLUMNS[1:]])))
+    rows = rows.select_columns([picture_column, *LABEL_COLUMNS])
     labels: list[dict[str, Any]] = []
     unreadable: list[str] = []
     outputs: list[dict[str, np.ndarray]] = []
@@ -107,12 +118,12 @@ def evaluate_scorer(
             outputs.append(_predict(scorer, images, is_map=modality_column is not None))
     if len(labels) < 2:
         raise ValueError(
-            f"An evaluation needs at least 2 readable pictures, got {len(labels)} of {len(dataset)}. "
+            f"An evaluation needs at least 2 readable pictures, got {len(labels)} of {len(ratings)}. "
             f"Check the column {picture_column!r}."
         )
     if unreadable:
         warnings.warn(
-            f"{len(unreadable)} of {len(dataset)} pictures cannot be read and are left out: "
+            f"{len(unreadable)} of {len(ratings)} pictures cannot be read and are left out: "
             f"{', '.join(unreadable[:5])}{', ...' if len(unreadable) > 5 else ''}",
             stacklevel=2,
         )
@@ -125,11 +136,12 @@ def evaluate_scorer(
         num_images=len(labels),
         unreadable_ids=unreadable,
         image_ids_sha256=split_fingerprint(row["image_id"] for row in labels),
+        seen_in_training=seen,
         min_score=float(config.min_score),
         max_score=float(config.max_score),
         num_bins=len(config.bin_scores),
         scorer_id=scorer.id,
-        weights_sha256=_hash_loaded_weights(scorer),
+        weights_sha256=None if checkpoint is None else hash_weights(checkpoint),
         preprocessing=scorer.preprocessing,
         **_measure(predictions, labels, config, constant_distribution, num_resamples, seed),
         num_resamples=num_resamples,
@@ -148,25 +160,42 @@ def evaluate_scorer(
     )
 
 
-def _check_columns(dataset: Dataset, picture_column: str) -> None:
-    missing = [name for name in (picture_column, *COMMON_COLUMNS[1:]) if name not in dataset.column_names]
+def _check_columns(dataset: Dataset | IterableDataset, picture_column: str) -> None:
+    columns, features = dataset.column_names or [], dataset.features or {}
+    missing = [name for name in (picture_column, *LABEL_COLUMNS) if name not in columns]
     if missing:
         raise KeyError(
-            f"{missing[0]!r} is not a column of the dataset ({', '.join(dataset.column_names)}). "
+            f"{missing[0]!r} is not a column of the dataset ({', '.join(columns)}). "
             "Make the data set with one of the loaders of hf_aesthetics.data, or rename its columns."
         )
-    if not isinstance(dataset.features[picture_column], Image):
+    if not isinstance(features[picture_column], Image):
         raise ValueError(
-            f"The column {picture_column!r} must hold pictures, got {dataset.features[picture_column]}. "
+            f"The column {picture_column!r} must hold pictures, got {features[picture_column]}. "
             f"Cast it: dataset.cast_column({picture_column!r}, datasets.Image())."
         )
+
+
+def _find_seen(
+    checkpoint: Path | None, dataset_name: str, image_ids: Iterable[str], allow_seen: bool
+) -> dict[str, int] | None:
+    known = None if checkpoint is None else TrainingIds.of_checkpoint(checkpoint)
+    if known is None:
+        return None
+    image_ids = list(image_ids)
+    seen = known.overlap(dataset_name, image_ids)
+    if seen.get("train") and not allow_seen:
+        raise ValueError(
+            f"The model must not be measured on what it was trained on, but {seen['train']} of these {len(image_ids)} "
+            f"pictures of {dataset_name} were among its training pictures. Evaluate on others, or allow_seen=True."
+        )
+    return seen
 
 
 def _check_scale(dataset: Dataset, config: PreTrainedConfig, dataset_name: str) -> None:
     scale = infer_rating_scale(dataset)
     expected = RatingScale(config.min_score, config.max_score, len(config.bin_scores))
     if scale is None:
-        means = [mean for mean in dataset.with_format(None)["score_mean"] if mean is not None]
+        means = [mean for mean in dataset["score_mean"] if mean is not None]
         if means and not (expected.min_score <= min(means) and max(means) <= expected.max_score):
             raise ValueError(
                 f"The model rates on the scale {expected}, but {dataset_name} has mean scores from {min(means):g} to "
@@ -284,14 +313,13 @@ def _without_nan(value: Any) -> Any:
     return None if isinstance(value, float) and math.isnan(value) else value
 
 
-def _hash_loaded_weights(scorer: AestheticScorer) -> str | None:
-    """Hash of the weights that the scorer was loaded from; `None` for a model that was made in memory."""
+def _checkpoint_folder(scorer: AestheticScorer) -> Path | None:
+    """Where the files lie that the scorer was loaded from; `None` for a model that was made in memory."""
     if scorer.revision is None:
         return None
-    checkpoint = Path(scorer.model.name_or_path)
-    if not checkpoint.is_dir():
-        config_file = hf_hub_download(
-            scorer.model.name_or_path, "config.json", revision=scorer.revision, local_files_only=True
-        )
-        checkpoint = Path(config_file).parent
-    return hash_weights(checkpoint)
+    folder = Path(scorer.model.name_or_path)
+    if folder.is_dir():
+        return folder
+    repository, revision = scorer.model.name_or_path, scorer.revision
+    TrainingIds.of_checkpoint(repository, revision)  # fetches them beside the weights
+    return Path(hf_hub_download(repository, "config.json", revision=revision, local_files_only=True)).parent

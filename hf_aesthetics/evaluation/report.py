@@ -36,6 +36,9 @@ class EvaluationReport:
             Pictures that were left out because they cannot be decoded.
         image_ids_sha256 (`str`):
             SHA-256 of the sorted ids of the scored pictures, one a line.
+        seen_in_training (`dict[str, int]`, *optional*):
+            How many of these pictures the model has seen, as [`~hf_aesthetics.data.training_ids.TrainingIds`] counts
+            them; empty for none, `None` where the checkpoint does not say.
         min_score (`float`), max_score (`float`), num_bins (`int`):
             The rating scale.
         scorer_id (`str`):
@@ -79,6 +82,7 @@ class EvaluationReport:
     num_images: int
     unreadable_ids: list[str]
     image_ids_sha256: str
+    seen_in_training: dict[str, int] | None
     min_score: float
     max_score: float
     num_bins: int

@@ -10,11 +10,12 @@ import os
 import sys
 from pathlib import Path
 
+import torch
 from transformers import HfArgumentParser, set_seed
 
 from ..data.loading import load_collection
 from ..evaluation import report_table
-from ..hub import require_replaceable
+from ..hub import HubPublishError, push_checkpoint, require_replaceable
 from ..models.backbones import BACKBONE_PRESETS
 from .arguments import AestheticTrainingArguments, DataArguments, ModelArguments, portable_command
 from .checkpoint import backbone_checkpoint, build_scorer, describe_training, finish_checkpoint
@@ -31,7 +32,7 @@ def main(argv: list[str] | None = None) -> None:
     try:
         data_args, model_args, args = parser.parse_args_into_dataclasses(args=argv)
         _run(data_args, model_args, args, portable_command(sys.argv[1:] if argv is None else argv))
-    except (ValueError, OSError, KeyError, ImportError) as error:
+    except (ValueError, OSError, KeyError, ImportError, HubPublishError) as error:
         if os.environ.get("HF_AESTHETICS_TRACEBACK"):
             raise
         print(f"error: {' '.join(str(error).split())}", file=sys.stderr)
@@ -43,16 +44,25 @@ def _run(data_args: DataArguments, model_args: ModelArguments, args: AestheticTr
     require_replaceable(args.output_dir)  # not after hours of training
     with args.main_process_first(desc="loading the data set"):
         collection = load_collection(
-            data_args.dataset, data_args.data_dir, data_args.scale, data_args.dataset_revision, seed=args.seed
+            data_args.dataset,
+            data_args.data_dir,
+            data_args.scale,
+            data_args.dataset_revision,
+            seed=args.seed,
+            modality=model_args.modality,
+            streaming=data_args.streaming,
         )
     model, processor = build_scorer(model_args, collection.scale)
     model.config.notice = collection.facts.notice
     trainer = train_scorer(model, processor, collection, args, loss=model_args.loss)
+    whole = Path(f"{args.output_dir}.run", "whole")
+    if trainer.is_fsdp_enabled:  # each process has a part of the weights; gathering them takes all processes
+        trainer.save_model(str(whole))
     if not trainer.is_world_process_zero():
         return
     preset, checkpoint = BACKBONE_PRESETS.get(model_args.backbone), backbone_checkpoint(model_args.backbone)
     report = finish_checkpoint(
-        trainer.model,
+        type(model).from_pretrained(whole, dtype=torch.float32) if trainer.is_fsdp_enabled else trainer.model,
         processor,
         collection,
         args.output_dir,
@@ -66,6 +76,11 @@ def _run(data_args: DataArguments, model_args: ModelArguments, args: AestheticTr
     )
     print(report_table(report))
     print(f"checkpoint and card: {args.output_dir}")
+    if args.push_to_hub:
+        commit = push_checkpoint(
+            args.output_dir, args.hub_model_id, private=bool(args.hub_private_repo), token=args.hub_token
+        )
+        print(f"published: {commit.commit_url}")
 
 
 if __name__ == "__main__":

@@ -108,12 +108,23 @@ class AestheticTrainingArguments(TrainingArguments):
     metric_for_best_model: str | None = field(default="srcc", metadata={"help": "on the validation pictures"})
     greater_is_better: bool | None = field(default=None, metadata={"help": "of that metric; known for ours"})
     remove_unused_columns: bool = field(default=False, metadata={"help": "the transform reads them"})
+    ddp_find_unused_parameters: bool | None = field(
+        default=False, metadata={"help": "our models have none, and looking for them takes time"}
+    )
     logging_strategy: str = field(default="epoch", metadata={"help": "when to log the training loss"})
+    hub_strategy: str = field(
+        default="checkpoint", metadata={"help": "checkpoint: back the run up at every save; end: only its result"}
+    )
 
     def __post_init__(self) -> None:
         if self.greater_is_better is None:
             errors = ("emd", "emd_2", "mse", "mae", "loss")
             self.greater_is_better = str(self.metric_for_best_model).removeprefix("eval_") not in errors
+        if self.push_to_hub and "/" not in (self.hub_model_id or ""):
+            raise ValueError(
+                f"--push_to_hub needs a repository 'organisation/name', got {self.hub_model_id!r}. "
+                "Pass --hub_model_id organisation/name."
+            )
         # without an accelerator it only makes torch warn
         self.dataloader_pin_memory = self.dataloader_pin_memory and torch.accelerator.is_available()
         super().__post_init__()

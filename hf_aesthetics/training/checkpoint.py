@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from datasets import Dataset
+from datasets import Dataset, IterableDataset
 from tqdm.auto import tqdm
 from transformers import AutoConfig, PreTrainedModel, SchedulerType
 from transformers.training_args import OptimizerNames
@@ -15,6 +15,7 @@ from ..cards import render_model_card
 from ..data.columns import RatingScale
 from ..data.loading import RatedCollection
 from ..data.splits import split_fingerprint
+from ..data.training_ids import TrainingIds
 from ..evaluation import EvaluationReport, evaluate_scorer
 from ..hub import add_results, save_checkpoint
 from ..models.backbones import BACKBONE_PRESETS
@@ -94,7 +95,11 @@ def backbone_checkpoint(backbone: str) -> str:
 
 
 def score_quantiles(
-    scorer: AestheticScorer, dataset: Dataset, batch_size: int = 64, max_pictures: int = 5000
+    scorer: AestheticScorer,
+    dataset: Dataset | IterableDataset,
+    modality_column: str | None = None,
+    batch_size: int = 64,
+    max_pictures: int = 5000,
 ) -> list[float]:
     """
     A scorer's own scores of its training pictures at 101 quantiles, from which percentiles are read.
@@ -102,18 +107,26 @@ def score_quantiles(
     Args:
         scorer ([`AestheticScorer`]):
             The trained scorer.
-        dataset (`Dataset`):
-            The training pictures; of more than `max_pictures` evenly spaced ones are taken.
+        dataset (`Dataset` or `IterableDataset`):
+            The training pictures; of more than `max_pictures` evenly spaced ones are taken, of a stream the first ones
+            of a shuffle.
+        modality_column (`str`, *optional*):
+            Column of cached maps to use in place of the pictures.
         batch_size (`int`, *optional*, defaults to 64):
             Pictures a batch.
         max_pictures (`int`, *optional*, defaults to 5000):
             How many scores suffice.
     """
-    if len(dataset) > max_pictures:
+    if isinstance(dataset, IterableDataset):
+        dataset = dataset.shuffle(seed=0, buffer_size=max_pictures).take(max_pictures)
+    elif len(dataset) > max_pictures:
         dataset = dataset.select(np.linspace(0, len(dataset) - 1, max_pictures).astype(int))
-    images = dataset.select_columns(["image"])
-    batches = tqdm(images.iter(batch_size), total=-(-len(images) // batch_size), desc="percentiles", leave=False)
-    scores = torch.cat([scorer.predict(batch["image"]).score for batch in batches])
+    column = modality_column or "image"
+    batches = tqdm(dataset.select_columns([column]).iter(batch_size), desc="percentiles", leave=False)
+    if modality_column is None:
+        scores = torch.cat([scorer.predict(batch[column]).score for batch in batches])
+    else:
+        scores = torch.cat([scorer.predict([], modality_maps=batch[column]).score for batch in batches])
     return np.quantile(scores.double().numpy(), np.linspace(0, 1, NUM_QUANTILES)).tolist()
 
 
@@ -154,9 +167,16 @@ def finish_checkpoint(
     Returns:
         [`EvaluationReport`]: On the test pictures, of the weights on disk.
     """
+    seen = TrainingIds.of_splits(
+        collection.name, {split: collection.labels[split]["image_id"] for split in ("train", "validation")}
+    )
+    if model.name_or_path:  # trained on from a checkpoint, which has seen pictures, too
+        seen |= TrainingIds.of_checkpoint(model.name_or_path) or seen
     in_memory = AestheticScorer(model, processor, name=str(output_dir))
-    model.config.score_quantiles = score_quantiles(in_memory, collection.splits["train"])
+    column = collection.modality_column
+    model.config.score_quantiles = score_quantiles(in_memory, collection.splits["train"], column)
     save_checkpoint(model, processor, output_dir)
+    seen.save(output_dir)
     report = evaluate_scorer(
         AestheticScorer.from_pretrained(output_dir),
         collection.splits["test"],
@@ -164,6 +184,7 @@ def finish_checkpoint(
         split="test",
         dataset_revision=collection.revision,
         constant_distribution=collection.constant_distribution,
+        modality_column=column,
         command=command,
         seed=seed,
     )
@@ -190,19 +211,22 @@ def describe_training(trainer: AestheticTrainer, collection: RatedCollection) ->
         collection ([`RatedCollection`]):
             What it was trained on.
     """
-    args, state, train = trainer.args, trainer.state, collection.splits["train"]
+    args, state, train = trainer.args, trainer.state, collection.labels["train"]
     parameters = list(trainer.model.parameters())
     frozen = sum(not parameter.requires_grad for parameter in parameters)
     described = {
         "training_pictures": f"{len(train)}; SHA-256 of the sorted ids {split_fingerprint(train['image_id'])}",
-        "validation_pictures": len(collection.splits["validation"]),
+        "validation_pictures": len(collection.labels["validation"]),
+        **({"left_out": _count(collection.left_out)} if collection.left_out else {}),
         "optimizer": f"{OptimizerNames(args.optim).value}, learning rate {args.learning_rate:g}, head "
         f"{args.head_learning_rate:g}, {SchedulerType(args.lr_scheduler_type).value} schedule, weight decay "
         f"{args.weight_decay:g}",
         "batch_size": args.train_batch_size * args.gradient_accumulation_steps * args.world_size,
         "epochs": f"{state.epoch or 0:g} ({state.global_step} steps)",
         "frozen": f"{frozen} of {len(parameters)} tensors",
-        "augmentation": "random part of 0.875 of each side, mirrored in half of the cases",
+        "augmentation": f"random part of {args.crop_fraction:g} of each side"
+        + (", mirrored in half of the cases" if args.random_flip else ""),
+        **({"weights": f"running average, decay {args.ema_decay:g}"} if args.ema_decay else {}),
         "precision": "bfloat16 autocast" if args.bf16 else "float32",
         "chosen_by": "the last step"
         if state.best_metric is None
@@ -212,3 +236,7 @@ def describe_training(trainer: AestheticTrainer, collection: RatedCollection) ->
     if trainer.compute_loss_func is not None:
         described["loss"] = "squared error of the mean score"
     return described
+
+
+def _count(reasons: dict[str, int]) -> str:
+    return ", ".join(f"{count} {reason}" for reason, count in reasons.items())

@@ -23,7 +23,7 @@ from transformers import (
     default_data_collator,
 )
 from transformers.trainer import TRAINER_STATE_NAME
-from transformers.trainer_utils import TrainOutput
+from transformers.trainer_utils import HubStrategy, TrainOutput
 
 from ..data.loading import RatedCollection
 from ..data.training_rows import transform_rows
@@ -32,6 +32,7 @@ from ..metrics import summarize
 from ..models.image_processing_modality import ModalityImageProcessor
 from ..models.losses import mean_score_squared_error
 from .arguments import AestheticTrainingArguments
+from .run_backup import RunBackup, fetch_run
 from .weight_average import WeightAverage
 
 
@@ -135,6 +136,21 @@ class AestheticTrainer(Trainer):
         if self.average is not None and checkpoint is not None:
             self.average.load(checkpoint)
 
+    # ---- backup of the run ----
+
+    def init_hf_repo(self, token: str | None = None, private: bool | None = None) -> None:
+        if self.is_world_process_zero():
+            self.backup = RunBackup(self.args.hub_model_id, bool(self.args.hub_private_repo), self.args.hub_token)
+
+    def _push_from_checkpoint(self, checkpoint_folder: str) -> None:
+        if self.is_world_process_zero() and self.args.hub_strategy != HubStrategy.END:
+            last, best = Path(checkpoint_folder), self.state.best_model_checkpoint
+            self.backup.push(last, None if best is None or Path(best).name == last.name else Path(best))
+
+    def _finish_current_push(self) -> None:
+        if self.args.push_to_hub and self.is_world_process_zero():
+            self.backup.wait()
+
     # ---- the average is what is evaluated and kept ----
 
     def evaluate(self, *arguments: Any, **options: Any) -> dict[str, float]:
@@ -142,9 +158,12 @@ class AestheticTrainer(Trainer):
             return super().evaluate(*arguments, **options)
 
     def _load_best_model(self) -> None:
+        # the run may have been moved since, or come back from the Hub
+        best = Path(self.args.output_dir, f"checkpoint-{self.state.best_global_step}")
+        self.state.best_model_checkpoint = str(best)
         super()._load_best_model()
         if self.average is not None:
-            self.average.load(self.state.best_model_checkpoint)
+            self.average.load(best)
 
     def _finalize_training(self, *arguments: Any, **options: Any) -> TrainOutput:
         output = super()._finalize_training(*arguments, **options)
@@ -262,5 +281,13 @@ def train_scorer(
         compute_loss_func=partial(mean_score_loss, bins=torch.as_tensor(bin_scores)) if loss == "mse" else None,
         callbacks=list(callbacks),
     )
-    trainer.train(resume_from_checkpoint=find_checkpoint(run_dir) if args.resume else None)
+    trainer.train(resume_from_checkpoint=_find_start(args) if args.resume else None)
     return trainer
+
+
+def _find_start(args: AestheticTrainingArguments) -> Path | None:
+    """The checkpoint from which a run goes on: its last one here, or else the one on the Hub."""
+    with args.main_process_first(desc="looking for a checkpoint"):
+        if find_checkpoint(args.output_dir) is None and args.hub_model_id is not None:
+            fetch_run(args.hub_model_id, args.output_dir, args.hub_token)
+    return find_checkpoint(args.output_dir)

@@ -1,5 +1,7 @@
 """Before and after a run: arguments into a scorer, a trained scorer into a checkpoint."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -8,6 +10,7 @@ from transformers import AutoModelForImageClassification
 
 from hf_aesthetics.data.columns import RatingScale
 from hf_aesthetics.data.loading import RatedCollection
+from hf_aesthetics.data.training_ids import TrainingIds
 from hf_aesthetics.evaluation import EvaluationReport
 from hf_aesthetics.hub import check_checkpoint
 from hf_aesthetics.scoring import AestheticScorer
@@ -74,3 +77,18 @@ def test_frozen_batch_norms_stay_frozen_in_the_free_stages(tmp_path):
     assert {n for n, m in convolutions.items() if m.weight.requires_grad} == {
         n for n in convolutions if ".stages.1." in n
     }
+
+
+def test_a_checkpoint_remembers_what_its_parent_has_seen(trained, collection, tmp_path):
+    finish_checkpoint(trained.model, PROCESSOR, collection, tmp_path / "parent", training={})
+    parent = TrainingIds.of_checkpoint(tmp_path / "parent")
+    splits = {name: split["image_id"] for name, split in collection.splits.items()}
+    assert parent.overlap("brightness", [*splits["train"], *splits["test"]]) == {"train": 48}
+
+    model, processor = build_scorer(ModelArguments(backbone=str(tmp_path / "parent")), SCALE)
+    others = replace(brightness_collection(8, 5, 4), name="others")
+    report = finish_checkpoint(model, processor, others, tmp_path / "child", training={})
+    # the pictures of `others` are the first ones of `brightness`, but none of its test pictures were trained on
+    assert report.seen_in_training == {}
+    child = TrainingIds.of_checkpoint(tmp_path / "child")
+    assert child.overlap("brightness", splits["train"]) == {"train": 48, "train of others": 8}

@@ -2,24 +2,19 @@
 
 import json
 import signal
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 import torch
+from forks import Forks
 from safetensors.torch import load_file
 
 from hf_aesthetics.training.trainer import find_checkpoint
 
 
-TESTS = Path(__file__).parents[1]
-
-# One process imports everything, which takes long, and forks one for every run that it is told.
 PROGRAM = """
-import json, os, signal, sys
+import json, os, signal
 from tiny import *
-import torch
 from transformers import TrainerCallback
 from transformers.trainer_callback import ExportableState
 from hf_aesthetics.training import train_scorer
@@ -54,7 +49,6 @@ class Kill(TrainerCallback, ExportableState):
 
 
 def train(folder, place, fields):
-    torch.set_num_threads(1)
     # dropout, augmentation, accumulation, an odd number of rows, the average: all that could differ after a resume
     args = training_arguments(
         folder, max_steps=12, eval_steps=2, save_steps=2, per_device_train_batch_size=4, ema_decay=0.9, resume=True,
@@ -68,32 +62,20 @@ def train(folder, place, fields):
     history = [{name: value for name, value in entry.items() if name not in timings} for entry in evaluations]
     json.dump(history, open(folder + "-end/history.json", "w"))
 
-
-for line in sys.stdin:
-    child = os.fork()
-    if child == 0:
-        os.dup2(2, 1)
-        train(*json.loads(line))
-        os._exit(0)
-    print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), flush=True)
 """
 
 
 @pytest.fixture(scope="module")
 def run():
     """Trains in a process of its own, which may be killed at a place; returns its exit status and its first step."""
-    program = subprocess.Popen(
-        [sys.executable, "-c", PROGRAM], cwd=TESTS, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
-    )
+    with Forks(PROGRAM) as forks:
 
-    def train(folder: Path, place: str = "", **fields) -> tuple[int, int]:
-        program.stdin.write(json.dumps([str(folder), place, fields]) + "\n")
-        program.stdin.flush()
-        status = int(program.stdout.readline())
-        return status, int(Path(f"{folder}.run.begin").read_text())
+        def train(folder: Path, place: str = "", **fields) -> tuple[int, int]:
+            status = forks.run("train", str(folder), place, fields)
+            assert status in (0, -signal.SIGKILL), forks.log.read_text()[-3000:]
+            return status, int(Path(f"{folder}.run.begin").read_text())
 
-    yield train
-    program.communicate()
+        yield train
 
 
 def end_of(folder: Path) -> dict:
