@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test quality style wheel clean
+.PHONY: help demo test quality style release wheel clean
 
 help:  ## show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -25,6 +25,10 @@ quality: $(STAMP)  ## check style and types
 style: $(STAMP)  ## mend style
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
+
+release: $(STAMP)  ## publish what the licences allow, with a verdict on each: make release ORG=you
+	@test -n "$(ORG)" || { echo "error: say where to: make release ORG=<user or organisation>"; exit 2; }
+	$(BIN)/python scripts/release.py $(ORG)
 
 wheel: $(STAMP)  ## build the wheel into dist/
 	$(BIN)/python -m build --wheel --no-isolation
