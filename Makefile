@@ -28,7 +28,7 @@ style: $(STAMP)  ## mend style
 
 release: $(STAMP)  ## publish what the licences allow, with a verdict on each: make release ORG=you
 	@test -n "$(ORG)" || { echo "error: say where to: make release ORG=<user or organisation>"; exit 2; }
-	$(BIN)/python scripts/release.py $(ORG)
+	$(BIN)/python scripts/release.py $(ORG) $(ARGS)
 
 wheel: $(STAMP)  ## build the wheel into dist/
 	$(BIN)/python -m build --wheel --no-isolation

@@ -457,12 +457,13 @@ class Handler(BaseHTTPRequestHandler):
             headers |= {"X-Linked-Etag": f'"{file.sha256}"', "X-Linked-Size": str(file.size)}
         if self.command == "HEAD":
             return self.reply(headers={**headers, "Content-Length": str(file.size)})
-        content, status = self.hub.blobs.path(file.sha256).read_bytes(), 200
+        first, last, status = 0, file.size - 1, 200
         if asked := re.fullmatch(r"bytes=(\d*)-(\d*)", self.headers.get("Range", "")):
             first = int(asked[1]) if asked[1] else max(0, file.size - int(asked[2]))
             last = min(int(asked[2]) if asked[1] and asked[2] else file.size - 1, file.size - 1)
             if first >= file.size:
                 return self.reply(status=416, headers={"Content-Range": f"bytes */{file.size}"})
             headers["Content-Range"], status = f"bytes {first}-{last}/{file.size}", 206
-            content = content[first : last + 1]
-        self.reply(content, status, headers)
+        with self.hub.blobs.path(file.sha256).open("rb") as content:
+            content.seek(first)
+            self.reply(content.read(last - first + 1), status, headers)

@@ -45,7 +45,7 @@ import hf_aesthetics
 from hf_aesthetics.cards import render_model_card
 from hf_aesthetics.data.columns import DatasetFacts
 from hf_aesthetics.evaluation import evaluate_scorer
-from hf_aesthetics.hub import HubPublishError, add_results, push_checkpoint, push_code, save_checkpoint
+from hf_aesthetics.hub import HubPublishError, add_results, push_checkpoint, push_code, push_folder, save_checkpoint
 from hf_aesthetics.scoring import AestheticScorer
 
 assert Path(hf_aesthetics.__file__).is_relative_to(installed), hf_aesthetics.__file__
@@ -95,6 +95,11 @@ told["pipeline"] = ast.literal_eval(printed.getvalue())
 told["code"] = push_code("alice/code").oid
 prepare(work / "nima-light", code_repo="alice/code")
 attempt("light", work / "nima-light", "alice/nima-light")
+(work / "run").mkdir()
+(work / "run" / "optimizer.pt").write_bytes(b"state")
+told["backup"] = push_folder(work / "run", "alice/nima-light", "last-checkpoint").oid
+attempt("kept", work / "nima-light", "alice/nima-light")
+attempt("dropped", work / "nima-light", "alice/nima-light", drop=("last-checkpoint",))
 
 attempt("fault", folder, "alice/nima-faulty")
 attempt("after_fault", folder, "alice/nima-faulty")
@@ -255,6 +260,14 @@ def test_a_checkpoint_can_refer_to_code_elsewhere(hub):
     assert processor == {"AutoImageProcessor": "alice/code--image_processing_modality.ModalityImageProcessor"}
     code = hub.files("alice/code")
     assert "__init__.py" not in code and b"No weights are here" in code["README.md"]
+
+
+def test_the_checkpoint_of_a_run_stays_until_it_is_dropped(hub, told):
+    light, backup, dropped = (
+        hub.files("alice/nima-light", revision=told[step]) for step in ("light", "backup", "dropped")
+    )
+    assert backup == light | {"last-checkpoint/optimizer.pt": b"state"}
+    assert told["kept"] == told["backup"] and dropped == light
 
 
 def test_a_failed_commit_changes_nothing_and_can_be_repeated(hub, told):

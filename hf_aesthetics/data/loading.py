@@ -172,7 +172,7 @@ def _load_local(
     elif name == "oasis":
         splits, facts = oasis.load_oasis(data_dir, num_proc), oasis.FACTS
     elif name == "ava":
-        found = ava.load_ava(data_dir, num_proc=num_proc)
+        found = ava.load_ava(data_dir, num_proc=num_proc or os.cpu_count())
         splits, facts, left_out = found.splits, ava.FACTS, found.skipped_by_kind
     else:
         loaded = folder.load_folder(data_dir, scale=scale, num_proc=num_proc)

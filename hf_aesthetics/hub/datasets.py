@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 from datasets import Dataset, Features, Image
@@ -24,7 +25,7 @@ from .verdicts import judge_dataset
 
 
 SHARD_SIZE = 100 * 1024**2
-PICTURES_A_ROW_GROUP, LABELS_A_ROW_GROUP = 256, 65_536
+ROW_GROUP_SIZE = 25 * 1024**2  # what a reader of a stream holds at once; who reads labels alone asks once for each
 
 
 def push_dataset(
@@ -136,8 +137,7 @@ def write_shards(tables: Sequence[Dataset], shard_size: int = SHARD_SIZE) -> Ite
         [{'image_id': 'a', 'score': 1}, {'image_id': 'b', 'score': 2}]
     """
     features = Features({name: feature for table in tables for name, feature in table.features.items()})
-    has_images = any(isinstance(feature, Image) for feature in features.values())
-    rows = PICTURES_A_ROW_GROUP if has_images else LABELS_A_ROW_GROUP
+    rows = _rows_a_group(tables)
     groups = zip(*(table.with_format("arrow").iter(rows) for table in tables), strict=True)
     buffer, writer = io.BytesIO(), None
     for group in groups:
@@ -156,6 +156,12 @@ def write_shards(tables: Sequence[Dataset], shard_size: int = SHARD_SIZE) -> Ite
     if writer is not None:
         writer.close()
         yield buffer.getvalue()
+
+
+def _rows_a_group(tables: Sequence[Dataset], num_sampled: int = 32) -> int:
+    rows = np.unique(np.linspace(0, len(tables[0]) - 1, num_sampled).astype(int))
+    size = sum(embed_table_storage(table.with_format("arrow")[rows]).nbytes for table in tables)
+    return max(1, ROW_GROUP_SIZE * len(rows) // max(1, size))
 
 
 def _answer_silence(facts: DatasetFacts, license: str | None) -> DatasetFacts:

@@ -2,11 +2,11 @@
 
 import numpy as np
 import pytest
-from datasets import Dataset, DatasetDict
+from datasets import Dataset, DatasetDict, concatenate_datasets
 from PIL import Image
 
 from hf_aesthetics.data import folder, synthetic
-from hf_aesthetics.data.columns import RatingScale, rating_features, vote_statistics
+from hf_aesthetics.data.columns import LABEL_COLUMNS, RatingScale, rating_features, vote_statistics
 from hf_aesthetics.data.loading import load_collection
 
 
@@ -95,3 +95,37 @@ def test_columns_that_lack_are_named(tmp_path):
     where = save({"train": rows(5).remove_columns(["num_votes", "score_std"])}, tmp_path)
     with pytest.raises(ValueError, match="but lacks score_std, num_votes"):
         load_collection(where)
+
+
+def test_a_stream_has_the_rows_and_the_splits_of_the_disk(tmp_path):
+    where = save({"train": rows(60)}, tmp_path)
+    on_disk, stream = load_collection(where), load_collection(where, streaming=True)
+    assert stream.is_streaming and not on_disk.is_streaming and stream.scale == on_disk.scale
+    for part, split in on_disk.splits.items():
+        assert [row["image_id"] for row in stream.splits[part]] == split["image_id"][:] != []
+        assert stream.labels[part].to_list() == on_disk.labels[part].to_list()
+        assert "image" not in stream.labels[part].column_names
+    np.testing.assert_array_equal(stream.constant_distribution, on_disk.constant_distribution)
+    with pytest.raises(ValueError, match="Only a Hub repository can be streamed, got 'synthetic'"):
+        load_collection("synthetic", streaming=True)
+
+
+def test_cached_maps_are_what_is_trained_on(tmp_path):
+    assert load_collection("synthetic", num_pictures=20, modality="depth").modality_column == "depth"
+    assert load_collection("synthetic", num_pictures=20, modality="gray").modality_column is None
+    maps = rows(60).select_columns(["image"]).rename_column("image", "gray")
+    wide = concatenate_datasets([rows(60), maps], axis=1)
+    where = save({"train": wide}, tmp_path)
+    assert load_collection(where).modality_column is None
+    assert load_collection(where, modality="gray").modality_column == "gray"
+    stream = load_collection(where, modality="gray", streaming=True)
+    assert stream.splits["test"].column_names == [*LABEL_COLUMNS, "gray"]  # the pictures do not travel
+
+
+def test_pictures_that_were_left_out_are_counted(tmp_path):
+    lines = ["file_name,votes_1,votes_2,votes_3,split", "gone.png,1,2,3,train"]
+    for index, part in enumerate(["train", "train", "validation", "test"]):
+        Image.new("RGB", (8, 8), (60 * index, 0, 0)).save(tmp_path / f"{index}.png")
+        lines.append(f"{index}.png,{index},2,1,{part}")
+    (tmp_path / "ratings.csv").write_text("\n".join(lines))
+    assert load_collection("folder", data_dir=tmp_path).left_out == {"missing": 1}
