@@ -37,6 +37,7 @@ FACTS = DatasetFacts(
     ),
     pictures=Permission(False, "all rights to AVA's photographs are with the photographers"),
     ratings=Permission(False, "the authors of AVA ask not to redistribute its data"),
+    weights=Permission(True, "by our reading AVA sets no terms for what is learnt from it, and weights hold no votes"),
 )
 
 # as users of the published archive list them (github.com/lizhaoliu-Lec/ImageAestheticAssessmentPyTorch)
@@ -125,39 +126,37 @@ def load_ava(
     data_dir = Path(data_dir)
     tables = _find_tables(data_dir)
     table = _read_table(tables / _TABLE)
-    ids = table[:, _ID].astype(str)
-    listed = _read_column(tables / _TEST_LIST)
-    is_test = np.isin(ids, list(listed))
-    excluded = _read_ids(exclude_ids)
-    pictures = _find_pictures(data_dir) if with_pictures else None
-    files = [] if pictures is None else [f"{pictures}/{image_id}.jpg" for image_id in ids]
+    ids = table[:, _ID].astype(str).tolist()
+    listed, excluded = set(_read_column(tables / _TEST_LIST)), _read_ids(exclude_ids)
+    splits = ["test" if image_id in listed else hash_split(image_id, validation, 0.0) for image_id in ids]
+
     names = [f"{image_id}.jpg" for image_id in ids]
-    problems = check_pictures(files, names, num_proc) if files else [None] * len(ids)
-    for row, image_id in enumerate(ids.tolist()):
+    files: list[str] = []
+    problems: list[SkippedPicture | None] = [None] * len(ids)
+    if with_pictures:
+        pictures = _find_pictures(data_dir)
+        files = [f"{pictures}/{name}" for name in names]
+        problems = check_pictures(files, names, num_proc)
+    for row, (image_id, split) in enumerate(zip(ids, splits, strict=True)):
         if image_id in UNREADABLE_IDS:
             reason = "It is on the list of the pictures that are damaged in the published archive."
             problems[row] = SkippedPicture(names[row], reason, "known to be damaged")
-        elif image_id in excluded and not is_test[row]:
+        elif image_id in excluded and split != "test":
             problems[row] = SkippedPicture(names[row], "Its id is among `exclude_ids`.", "excluded")
-
     found = RatedFolder(DatasetDict(), AVA_SCALE, [problem for problem in problems if problem is not None])
     _report_skipped(found, tables / _TABLE, len(ids), max_skipped)
+
     features = rating_features(AVA_SCALE.num_bins, _ATTRIBUTES)
-    if pictures is None:
+    if not with_pictures:
         del features["image"]
     columns = _make_columns(table, ids, files, tables, features)
-    splits = [
-        "test" if test else hash_split(image_id, validation, 0.0)
-        for image_id, test in zip(ids.tolist(), is_test.tolist(), strict=True)
-    ]
-    is_usable = np.array([problem is None for problem in problems])
-    for split in SPLITS:
-        rows = np.flatnonzero(is_usable & (np.array(splits) == split))
-        if len(rows) > 0:
-            stamp = repr(stamp_files(files[row] for row in rows) if files else None)
-            found.splits[split] = keep_table(columns.take(pa.array(rows)), features, split, stamp)
-    sizes = ", ".join(f"{len(part):,} {split}" for split, part in found.splits.items())
-    logger.info("%s: %s; %d ids of the test list are not in the table.", tables, sizes, len(set(listed) - set(ids)))
+    for name in SPLITS:
+        rows = [row for row, split in enumerate(splits) if split == name and problems[row] is None]
+        if rows:
+            stamp = repr(stamp_files(files[row] for row in rows)) if with_pictures else ""
+            found.splits[name] = keep_table(columns.take(pa.array(rows)), features, name, stamp)
+    sizes = ", ".join(f"{len(part):,} {name}" for name, part in found.splits.items())
+    logger.info("%s: %s; %d ids of the test list are not in the table.", tables, sizes, len(listed - set(ids)))
     return found
 
 
@@ -269,7 +268,7 @@ def _report_skipped(found: RatedFolder, path: Path, num_rows: int, max_skipped: 
 
 
 def _make_columns(
-    table: np.ndarray, ids: np.ndarray, files: Sequence[str], tables: Path, features: Features
+    table: np.ndarray, ids: Sequence[str], files: Sequence[str], tables: Path, features: Features
 ) -> pa.Table:
     votes = table[:, _VOTES]
     total, bins = votes.sum(axis=1), AVA_SCALE.bin_scores
@@ -305,7 +304,7 @@ def _make_tags(tag_ids: np.ndarray, names: dict[int, str], path: Path) -> pa.Arr
     return _make_lists(_take_names(names, tag_ids[is_tag]), is_tag.sum(axis=1))
 
 
-def _make_styles(ids: np.ndarray, tables: Path) -> pa.Array:
+def _make_styles(ids: Sequence[str], tables: Path) -> pa.Array:
     """Names of the styles of every picture: one for those of the training list, any number for the test list."""
     style_names, *lists = (tables / name for name in _STYLE_LISTS)
     names = _read_names(style_names)
@@ -319,7 +318,7 @@ def _make_styles(ids: np.ndarray, tables: Path) -> pa.Array:
     is_present = np.array(test_rows).reshape(len(test_ids), len(names)) == "1"
     keys = np.array(sorted(names))
     styles |= {image_id: keys[row].tolist() for image_id, row in zip(test_ids, is_present, strict=True)}
-    given = [styles.get(image_id) for image_id in ids.tolist()]
+    given = [styles.get(image_id) for image_id in ids]
     flat = np.array([style for row in given if row for style in row], dtype=np.int64)
     return _make_lists(
         _take_names(names, flat), np.array([len(row or ()) for row in given]), np.array([row is None for row in given])

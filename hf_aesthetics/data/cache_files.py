@@ -104,18 +104,18 @@ def _make_each(folder: Path, make: Callable[[Path, Job], None], jobs: dict[str, 
             yield _make_file(folder / name, make, job)
         return
     context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(min(num_proc, len(jobs)), context, initializer=_start_worker) as pool:
+    pool = ProcessPoolExecutor(min(num_proc, len(jobs)), context, initializer=_start_worker)
+    try:
         futures = [pool.submit(_make_file, folder / name, make, job) for name, job in jobs.items()]
-        try:
-            for future in as_completed(futures):
-                yield future.result()
-        except BrokenProcessPool:
-            raise RuntimeError(
-                f"A process ended before it had made its file in {str(folder)!r}; its error is printed above, unless "
-                "memory ran out. What is made stays: run again, with a smaller num_proc."
-            ) from None
-        finally:
-            pool.shutdown(wait=False, cancel_futures=True)
+        for future in as_completed(futures):
+            yield future.result()
+    except BrokenProcessPool:
+        raise RuntimeError(
+            f"A process ended before it had made its file in {str(folder)!r}; its error is printed above, unless "
+            "memory ran out. What is made stays: run again, with a smaller num_proc."
+        ) from None
+    finally:
+        pool.shutdown(cancel_futures=True)
 
 
 def _make_file(path: Path, make: Callable[[Path, Job], None], job: Job) -> None:

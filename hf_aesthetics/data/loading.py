@@ -86,6 +86,7 @@ def load_collection(
     modality: str | None = None,
     streaming: bool = False,
     num_proc: int | None = None,
+    exclude_ids: str | Path | None = None,
 ) -> RatedCollection:
     """
     Loads a rated collection by name.
@@ -109,6 +110,8 @@ def load_collection(
             Whether the pictures or maps of a Hub repository are read while they are used.
         num_proc (`int`, *optional*):
             Number of processes that check or prepare the pictures.
+        exclude_ids (`str` or `Path`, *optional*):
+            File of ids that `"ava"` keeps out of training and validation; see [`~hf_aesthetics.data.ava.load_ava`].
 
     Raises:
         OSError: If the Hub cannot be reached or refuses, or there is no such repository.
@@ -120,10 +123,12 @@ def load_collection(
         ...
         ValueError: The data set 'oasis' needs the folder of its pictures. Pass --data_dir PATH.
     """
+    if exclude_ids is not None and name != "ava":
+        raise ValueError(f"`exclude_ids` is for the data set 'ava', got {name!r}. Leave it out.")
     if name in LOCAL_COLLECTIONS:
         if streaming:
             raise ValueError(f"Only a Hub repository can be streamed, got {name!r}. Leave `streaming` out.")
-        return _load_local(name, data_dir, scale, num_pictures, seed, modality, num_proc)
+        return _load_local(name, data_dir, scale, num_pictures, seed, modality, num_proc, exclude_ids)
     if "/" not in name and not Path(name).is_dir():
         raise ValueError(
             f"`dataset` must be one of {', '.join(LOCAL_COLLECTIONS)} or a Hub repository 'organisation/name', "
@@ -154,6 +159,7 @@ def _load_local(
     seed: int,
     modality: str | None,
     num_proc: int | None,
+    exclude_ids: str | Path | None,
 ) -> RatedCollection:
     left_out: dict[str, int] = {}
     if name == "synthetic":
@@ -172,7 +178,7 @@ def _load_local(
     elif name == "oasis":
         splits, facts = oasis.load_oasis(data_dir, num_proc), oasis.FACTS
     elif name == "ava":
-        found = ava.load_ava(data_dir, num_proc=num_proc or os.cpu_count())
+        found = ava.load_ava(data_dir, exclude_ids=exclude_ids, num_proc=num_proc or os.cpu_count())
         splits, facts, left_out = found.splits, ava.FACTS, found.skipped_by_kind
     else:
         loaded = folder.load_folder(data_dir, scale=scale, num_proc=num_proc)

@@ -33,7 +33,7 @@ FACTS = DatasetFacts(
         "OASIS offers its photographs, which come from several sources, for research studies; get them from its site",
     ),
     ratings=Permission(True, "published under CC BY with the article of 2019; name its authors", "cc-by-4.0"),
-    weights=Permission(True, "OASIS sets no terms for what is learnt from its photographs; weights hold none of them"),
+    weights=Permission(True, "by our reading OASIS sets no terms for what is learnt, and weights hold no pictures"),
 )
 
 _ATTRIBUTES = {

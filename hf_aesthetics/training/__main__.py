@@ -18,7 +18,13 @@ from ..evaluation import report_table
 from ..hub import HubPublishError, push_checkpoint, require_replaceable
 from ..models.backbones import BACKBONE_PRESETS
 from .arguments import AestheticTrainingArguments, DataArguments, ModelArguments, portable_command
-from .checkpoint import backbone_checkpoint, build_scorer, describe_training, finish_checkpoint
+from .checkpoint import (
+    backbone_checkpoint,
+    build_scorer,
+    describe_collection,
+    describe_training,
+    finish_checkpoint,
+)
 from .trainer import train_scorer
 
 
@@ -50,8 +56,11 @@ def _run(data_args: DataArguments, model_args: ModelArguments, args: AestheticTr
             data_args.dataset_revision,
             seed=args.seed,
             modality=model_args.modality,
+            exclude_ids=data_args.exclude_ids,
             streaming=data_args.streaming,
         )
+    if args.process_index == 0:
+        print(describe_collection(collection))
     model, processor = build_scorer(model_args, collection.scale)
     model.config.notice = collection.facts.notice
     trainer = train_scorer(model, processor, collection, args, loss=model_args.loss)

@@ -19,12 +19,15 @@ from ..models.backbones import BACKBONE_PRESETS
 class DataArguments:
     """What to train on."""
 
-    dataset: str = field(metadata={"help": "oasis, folder, synthetic, or a Hub repository organisation/name"})
+    dataset: str = field(metadata={"help": "ava, oasis, folder, synthetic, or a Hub repository organisation/name"})
     data_dir: str | None = field(default=None, metadata={"help": "folder of the pictures and their table"})
     dataset_revision: str | None = field(default=None, metadata={"help": "commit, branch or tag on the Hub"})
     min_score: float | None = field(default=None, metadata={"help": "lowest rating, for collections without votes"})
     max_score: float | None = field(default=None, metadata={"help": "highest rating, for collections without votes"})
     num_bins: int | None = field(default=None, metadata={"help": "bins of the scale, for collections without votes"})
+    exclude_ids: str | None = field(
+        default=None, metadata={"help": "file of ids that AVA's training must not see, such as a table of EVA"}
+    )
     streaming: bool = field(
         default=False, metadata={"help": "read a collection from the Hub while it is used; nothing is kept on disk"}
     )
@@ -56,6 +59,9 @@ class ModelArguments:
         default=None, metadata={"help": "evaluation view; squash, or that of the earlier checkpoint"}
     )
     image_size: int | None = field(default=None, metadata={"help": "pixels a side; the backbone's own by default"})
+    pooled_stages: list[int] | None = field(
+        default=None, metadata={"help": "stages whose outputs the head reads, too; -2 is the last but one"}
+    )
     head_dropout: float = field(default=0.75, metadata={"help": "dropout before the last layer"})
     loss: Literal["emd", "mse"] = field(
         default="emd", metadata={"help": "the model's own, or the squared error of the mean for mean-only data"}
@@ -87,6 +93,9 @@ class AestheticTrainingArguments(TrainingArguments):
     ema_decay: float | None = field(
         default=None,
         metadata={"help": "evaluate and keep a running average of the weights with this decay, as 0.99"},
+    )
+    linear_probe: bool = field(
+        default=False, metadata={"help": "fit the last layer in closed form before the first epoch"}
     )
     crop_fraction: float = field(
         default=0.875, metadata={"help": "share of each side that training sees of a picture; 1 for all of it"}

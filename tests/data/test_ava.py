@@ -252,9 +252,19 @@ def test_a_list_of_other_things_than_ids_is_refused(tables, tmp_path):
 
 
 def test_the_collection_brings_its_scale_and_what_was_left_out(published):
-    collection = load_collection("ava", published[0])
+    collection = load_collection("ava", published[0], num_proc=1)
     assert collection.scale == AVA_SCALE and collection.facts is FACTS
     assert collection.left_out == {"known to be damaged": 26, "unreadable": 3, "missing": 1}
+
+
+def test_the_collection_keeps_ids_of_a_probe_out_of_training(published, loaded, tmp_path):
+    probe = loaded.splits["train"]["image_id"][:7]
+    (tmp_path / "eva.csv").write_text("image_id,sort\n" + "\n".join(f"{image_id},1" for image_id in probe))
+    collection = load_collection("ava", published[0], num_proc=1, exclude_ids=tmp_path / "eva.csv")
+    assert collection.left_out["excluded"] == 7
+    assert not set(probe) & set(collection.labels["train"]["image_id"])
+    with pytest.raises(ValueError, match="`exclude_ids` is for the data set 'ava', got 'oasis'"):
+        load_collection("oasis", published[0], exclude_ids=tmp_path / "eva.csv")
 
 
 def test_real_labels_have_the_published_statistics(tmp_path):

@@ -127,6 +127,14 @@ def test_a_join_copies_nothing_and_keeps_the_order(pictures, tmp_path):
     assert found == {image_id: sizes.get(image_id, (60, 40)) for image_id in pictures["image_id"]}
 
 
+def test_a_column_goes_to_a_host_as_it_is(pictures, tmp_path):
+    maps = cache_modality_column(pictures, GRAY, tmp_path / "cache", rows_a_file=2)
+    maps.to_parquet(tmp_path / "train.parquet")
+    hosted = Dataset.from_parquet(str(tmp_path / "train.parquet"), cache_dir=str(tmp_path / "hosted"))
+    assert hosted.features == maps.features
+    assert [image.tobytes() for image in hosted["gray"]] == [image.tobytes() for image in maps["gray"]]
+
+
 def test_rows_that_were_picked_are_not_joined(pictures, tmp_path):
     maps = cache_modality_column(pictures, GRAY, tmp_path)
     with pytest.raises(ValueError, match="shuffled, filtered or selected.* Join the column first"):

@@ -73,11 +73,15 @@ def test_a_file_is_whole_or_absent(tmp_path):
     assert (tmp_path / "votes").read_text() == "all"
 
 
-def test_an_error_in_a_process_is_raised_and_what_was_made_stays(tmp_path):
+def test_what_was_made_before_a_fault_stays(tmp_path):
     jobs = {"a": "all", "b": "", "c": "all"}
     with pytest.raises(ValueError, match="nothing to write"):
+        make_files(tmp_path, _write_job, jobs)
+    assert [(tmp_path / name).exists() for name in jobs] == [True, False, False]
+    jobs["b"] = "die"
+    with pytest.raises(RuntimeError, match=f"process ended before it had made its file in '{tmp_path}'"):
         make_files(tmp_path, _write_job, jobs, num_proc=2)
-    assert not (tmp_path / "b").exists()
+    assert not (tmp_path / "b").exists() and (tmp_path / "b.partial").read_text() == "die"
     jobs["b"] = "all"
     make_files(tmp_path, _write_job, jobs)
     assert {(tmp_path / name).read_text() for name in jobs} == {"all"}
@@ -87,6 +91,8 @@ def _write_job(path: Path, job: str) -> None:
     if not job:
         raise ValueError("nothing to write")
     path.write_text(job)
+    if job == "die":
+        os._exit(9)
 
 
 PROGRAM = """
