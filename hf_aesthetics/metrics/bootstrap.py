@@ -2,9 +2,9 @@
 Uncertainty of a metric over pictures. Knows nothing about any particular metric: it draws pictures and calls the
 metric again.
 
-Pictures count as independent: where several show the same subject, the true uncertainty is larger. A draw repeats
-pictures, and so ties scores; the rank correlations share mean ranks among ties. One thousand draws of SRCC over
-2,000 pictures take about a second.
+Pictures count as independent; where several show the same subject, give `groups`, and whole groups are drawn, because
+the true uncertainty is larger. A draw repeats pictures, and so ties scores; the rank correlations share mean ranks
+among ties. One thousand draws of SRCC over 2,000 pictures take about a second.
 """
 
 import math
@@ -37,22 +37,31 @@ class PairedDifference(NamedTuple):
 
 
 def _resample(
-    statistic: Callable[..., float], arrays: list[np.ndarray], num_resamples: int, confidence: float, seed: int
+    statistic: Callable[..., float],
+    arrays: list[np.ndarray],
+    groups: ArrayLike | None,
+    num_resamples: int,
+    confidence: float,
+    seed: int,
 ) -> tuple[np.ndarray, float, float]:
     """Returns the defined values of the statistic over draws of rows, and the ends of the percentile interval."""
-    require_same_length(**{f"array {position}": array for position, array in enumerate(arrays)})
+    named = {f"array {position}": array for position, array in enumerate(arrays)}
+    require_same_length(**named, **({} if groups is None else {"groups": np.asarray(groups)}))
     if not arrays or len(arrays[0]) < 2:
         got = len(arrays[0]) if arrays else "no array"
         raise ValueError(f"A bootstrap needs at least 2 pictures, got {got}. Pass more pictures.")
+    members = None if groups is None else _members(groups)
     if num_resamples < 1:
         raise ValueError(f"`num_resamples` must be at least 1, got {num_resamples}. Pass for example 1000.")
     if not 0 < confidence < 1:
         raise ValueError(f"`confidence` must lie between 0 and 1, got {confidence}. Pass for example 0.95.")
     rng = np.random.default_rng(seed)
-    num_images = len(arrays[0])
+    num_units = len(arrays[0]) if members is None else len(members)
     values = np.empty(num_resamples)
     for draw in range(num_resamples):
-        rows = rng.integers(num_images, size=num_images)
+        rows = rng.integers(num_units, size=num_units)
+        if members is not None:
+            rows = np.concatenate([members[unit] for unit in rows])
         values[draw] = statistic(*(array[rows] for array in arrays))
     values = values[~np.isnan(values)]
     if not len(values):
@@ -61,9 +70,18 @@ def _resample(
     return values, float(low), float(high)
 
 
+def _members(groups: ArrayLike) -> list[np.ndarray]:
+    """Positions of the pictures of each group."""
+    _, group_of, sizes = np.unique(np.asarray(groups), return_inverse=True, return_counts=True)
+    if len(sizes) < 2:
+        raise ValueError("A bootstrap over groups needs at least 2 of them, got 1. Leave `groups` out.")
+    return np.split(np.argsort(group_of, kind="stable"), np.cumsum(sizes)[:-1])
+
+
 def bootstrap_interval(
     statistic: Callable[..., float],
     *arrays: ArrayLike,
+    groups: ArrayLike | None = None,
     num_resamples: int = 1000,
     confidence: float = 0.95,
     seed: int = 0,
@@ -81,6 +99,8 @@ def bootstrap_interval(
             Takes the arrays, returns a float; for example [`spearman_correlation`], or `numpy.mean` of one value a
             picture.
         arrays (arrays of shape `(num_images, ...)`): Drawn together along their first axis.
+        groups (array of shape `(num_images,)`, *optional*): What each picture shows, such as its theme: whole groups
+            are drawn instead of pictures.
         num_resamples (`int`, *optional*, defaults to 1000): Number of draws.
         confidence (`float`, *optional*, defaults to 0.95): Probability that the interval should cover.
         seed (`int`, *optional*, defaults to 0): Seed of the draws; the same seed draws the same pictures.
@@ -89,8 +109,8 @@ def bootstrap_interval(
         `tuple[float, float]`: Lower and upper end; NaN where the statistic is never defined.
 
     Raises:
-        ValueError: If lengths differ, there are fewer than 2 pictures, or `num_resamples` or `confidence` is out
-        of range.
+        ValueError: If lengths differ, there are fewer than 2 pictures or groups, or `num_resamples` or `confidence` is
+        out of range.
 
     Example:
         >>> import numpy as np
@@ -99,7 +119,9 @@ def bootstrap_interval(
         >>> low < 49.5 < high
         True
     """
-    _, low, high = _resample(statistic, [np.asarray(array) for array in arrays], num_resamples, confidence, seed)
+    _, low, high = _resample(
+        statistic, [np.asarray(array) for array in arrays], groups, num_resamples, confidence, seed
+    )
     return low, high
 
 
@@ -109,6 +131,7 @@ def paired_bootstrap(
     prediction_a: ArrayLike,
     prediction_b: ArrayLike,
     *,
+    groups: ArrayLike | None = None,
     num_resamples: int = 1000,
     confidence: float = 0.95,
     seed: int = 0,
@@ -127,6 +150,7 @@ def paired_bootstrap(
         target (array of shape `(num_images, ...)`): What both predict.
         prediction_a (array of shape `(num_images, ...)`): First prediction.
         prediction_b (array of shape `(num_images, ...)`): Second prediction.
+        groups (array of shape `(num_images,)`, *optional*): Draws whole groups of pictures.
         num_resamples (`int`, *optional*, defaults to 1000): Number of draws.
         confidence (`float`, *optional*, defaults to 0.95): Probability that the interval should cover.
         seed (`int`, *optional*, defaults to 0): Seed of the draws.
@@ -135,8 +159,8 @@ def paired_bootstrap(
         [`PairedDifference`]: NaN throughout where the metric of a prediction is undefined.
 
     Raises:
-        ValueError: If lengths differ, there are fewer than 2 pictures, or `num_resamples` or `confidence` is out
-        of range.
+        ValueError: If lengths differ, there are fewer than 2 pictures or groups, or `num_resamples` or `confidence` is
+        out of range.
 
     Example:
         >>> from hf_aesthetics.metrics import paired_bootstrap, spearman_correlation
@@ -150,7 +174,7 @@ def paired_bootstrap(
         return metric(first, target) - metric(second, target)
 
     arrays = [np.asarray(array) for array in (target, prediction_a, prediction_b)]
-    values, low, high = _resample(difference, arrays, num_resamples, confidence, seed)
+    values, low, high = _resample(difference, arrays, groups, num_resamples, confidence, seed)
     observed = float(difference(*arrays))
     if math.isnan(observed) or not len(values):
         return PairedDifference(math.nan, math.nan, math.nan, math.nan, math.nan)

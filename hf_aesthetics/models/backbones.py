@@ -3,7 +3,7 @@
 Knows nothing about scores, losses or data sets.
 """
 
-from collections.abc import Generator
+from collections.abc import Generator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
@@ -62,6 +62,12 @@ BACKBONE_PRESETS = {
     ),
     "mobilenet_v2": BackbonePreset(
         "google/mobilenet_v2_1.0_224", False, "apache-2.0", "Not the paper's: small and quick on a CPU."
+    ),
+    "efficientnet_lite0": BackbonePreset(
+        "timm/tf_efficientnet_lite0.in1k",
+        False,
+        "apache-2.0",
+        "Not the paper's: small, for a CPU, best here on OASIS.",
     ),
     "resnet50": BackbonePreset("microsoft/resnet-50", False, "apache-2.0", "Not the paper's: the common yardstick."),
     "siglip2": BackbonePreset(
@@ -181,10 +187,14 @@ def pool_features(outputs: ModelOutput, pooling: str) -> torch.Tensor:
     pooled = getattr(outputs, "pooler_output", None)
     if pooling == "auto" and pooled is not None:
         return pooled.flatten(1)
-    hidden = outputs.last_hidden_state
+    return average_places(outputs.last_hidden_state, pooling)
+
+
+def average_places(hidden: torch.Tensor, pooling: str) -> torch.Tensor:
+    """`(B, C, h, w)` or `(B, tokens, C)` -> `(B, C)`: the mean over the places, or the first token for `"cls"`."""
     if hidden.ndim == 4:
-        return hidden.mean(dim=(-2, -1))  # (B, C, h, w) -> (B, C)
-    return hidden[:, 0] if pooling == "cls" else hidden.mean(dim=1)  # (B, tokens, C) -> (B, C)
+        return hidden.mean(dim=(-2, -1))
+    return hidden[:, 0] if pooling == "cls" else hidden.mean(dim=1)
 
 
 def backbone_stages(backbone: nn.Module) -> list[nn.Module]:
@@ -211,6 +221,47 @@ def backbone_stages(backbone: nn.Module) -> list[nn.Module]:
         if not candidates:
             return [node]
         node = max(candidates, key=lambda child: sum(parameter.numel() for parameter in child.parameters()))
+
+
+def stage_feature_sizes(backbone: nn.Module, stages: Sequence[int]) -> list[int]:
+    """
+    Widths of the outputs of some stages, each read off the last module within that has a width.
+
+    Raises:
+        ValueError: If there is no such stage, or it is the last one, whose output is the pooled feature.
+    """
+    blocks, sizes = backbone_stages(backbone), []
+    for index in stages:
+        if not -len(blocks) <= index < len(blocks) - 1 or index == -1:
+            raise ValueError(
+                f"`pooled_stages` must be stages of {type(backbone).__name__} before the last one, 0 to "
+                f"{len(blocks) - 2} or {-len(blocks)} to -2, got {index}."
+            )
+        widths = [
+            getattr(module, name)
+            for module in blocks[index].modules()
+            for name in ("num_features", "out_channels", "out_features")
+            if hasattr(module, name)
+        ]
+        sizes.append(widths[-1])
+    return sizes
+
+
+@contextmanager
+def record_stage_outputs(backbone: nn.Module, stages: Sequence[int]) -> Generator[list[torch.Tensor]]:
+    """Records what some stages hand on to the next one, in their order in the backbone."""
+    recorded: list[torch.Tensor] = []
+
+    def record(_module: nn.Module, args: tuple, kwargs: dict) -> None:
+        recorded.append(args[0] if args else kwargs["hidden_states"])
+
+    blocks = backbone_stages(backbone)
+    handles = [blocks[index + 1].register_forward_pre_hook(record, with_kwargs=True) for index in stages]
+    try:
+        yield recorded
+    finally:
+        for handle in handles:
+            handle.remove()
 
 
 def _holds_parameters(module: nn.Module) -> bool:
@@ -275,13 +326,5 @@ def record_last_block_input(backbone: PreTrainedModel) -> Generator[list[torch.T
     For a transformer read by its class token this is the last feature whose patches still act on the score: after
     the last block, only the class token does.
     """
-    recorded: list[torch.Tensor] = []
-
-    def record(_module: nn.Module, args: tuple, kwargs: dict) -> None:
-        recorded.append(args[0] if args else kwargs["hidden_states"])
-
-    handle = backbone_stages(backbone)[-1].register_forward_pre_hook(record, with_kwargs=True)
-    try:
+    with record_stage_outputs(backbone, [-2]) as recorded:
         yield recorded
-    finally:
-        handle.remove()

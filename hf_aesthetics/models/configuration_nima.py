@@ -29,6 +29,9 @@ class NimaConfig(PreTrainedConfig):
             Dropout before the last layer.
         pooling (`str`, *optional*, defaults to `"auto"`):
             `"auto"` (the backbone's own), `"cls"` or `"mean"`.
+        pooled_stages (`list[int]`, *optional*):
+            Stages of the backbone whose averaged outputs the head reads beside the pooled feature, after
+            [MLSP](https://huggingface.co/papers/1904.01382); `[-2]` is the last but one. NIMA has none.
         emd_order (`float`, *optional*, defaults to 2.0):
             Exponent of the earth mover's distance in the loss.
         mean_loss_weight (`float`, *optional*, defaults to 0.0):
@@ -61,6 +64,7 @@ class NimaConfig(PreTrainedConfig):
     max_score: float | int = 10.0
     head_dropout: float | int = 0.75
     pooling: Literal["auto", "cls", "mean"] = "auto"
+    pooled_stages: list[int] | None = None
     emd_order: float | int = 2.0
     mean_loss_weight: float | int = 0.0
     std_loss_weight: float | int = 0.0

@@ -17,6 +17,7 @@ from transformers.utils import ModelOutput, TransformersKwargs
 from transformers.utils.generic import can_return_tuple
 
 from .backbones import (
+    average_places,
     backbone_feature_size,
     backbone_stages,
     build_backbone,
@@ -24,7 +25,9 @@ from .backbones import (
     load_pretrained_backbone,
     pool_features,
     record_last_block_input,
+    record_stage_outputs,
     run_backbone,
+    stage_feature_sizes,
     unused_parameters,
 )
 from .configuration_nima import NimaConfig
@@ -199,7 +202,7 @@ class NimaForAestheticAssessment(NimaPreTrainedModel):
     def __init__(self, config: NimaConfig, backbone: PreTrainedModel | None = None) -> None:
         super().__init__(config)
         self.backbone = backbone if backbone is not None else build_backbone(config.backbone_config, config.pooling)
-        self.score_head = NimaHead(config, backbone_feature_size(self.backbone))
+        self.score_head = NimaHead(config, sum(self.feature_sizes))
         self.supports_gradient_checkpointing = self.backbone.supports_gradient_checkpointing
         self.post_init()
 
@@ -230,6 +233,12 @@ class NimaForAestheticAssessment(NimaPreTrainedModel):
         return cls(config, backbone=backbone)
 
     @property
+    def feature_sizes(self) -> list[int]:
+        """Widths of the parts of what the head reads: the pooled feature, then those of `pooled_stages`."""
+        stages = stage_feature_sizes(self.backbone, self.config.pooled_stages or [])
+        return [backbone_feature_size(self.backbone), *stages]
+
+    @property
     def bins(self) -> torch.Tensor:
         """Rating of every bin, float32 of shape `(num_labels,)`, on the model's device."""
         # made anew: a buffer that is not saved would be garbage after `from_pretrained`
@@ -255,11 +264,16 @@ class NimaForAestheticAssessment(NimaPreTrainedModel):
         Raises:
             ValueError: If `labels` has another shape, or rows that do not sum to 1.
         """
-        with record_last_block_input(self.backbone) if output_hidden_states else nullcontext([]) as block_inputs:
+        pooling, stages = self.config.pooling, self.config.pooled_stages
+        with (
+            record_last_block_input(self.backbone) if output_hidden_states else nullcontext([]) as block_inputs,
+            record_stage_outputs(self.backbone, stages) if stages else nullcontext([]) as stage_outputs,
+        ):
             if output_hidden_states:
                 kwargs["output_hidden_states"] = True
             outputs = run_backbone(self.backbone, pixel_values, **kwargs)
-        logits = self.score_head(pool_features(outputs, self.config.pooling)).float()
+        features = [pool_features(outputs, pooling), *(average_places(each, pooling) for each in stage_outputs)]
+        logits = self.score_head(torch.cat(features, dim=1) if stage_outputs else features[0]).float()
         distribution, bins = logits.softmax(dim=-1), self.bins
 
         loss = None

@@ -69,6 +69,7 @@ def build_scorer(arguments: ModelArguments, scale: RatingScale) -> tuple[PreTrai
             max_score=scale.max_score,
             num_labels=scale.num_bins,
             head_dropout=arguments.head_dropout,
+            pooled_stages=arguments.pooled_stages,
             **loss_weights,
         )
     model.freeze_stages(arguments.freeze_stages)
@@ -222,6 +223,7 @@ def describe_training(trainer: AestheticTrainer, collection: RatedCollection) ->
         f"{args.head_learning_rate:g}, {SchedulerType(args.lr_scheduler_type).value} schedule, weight decay "
         f"{args.weight_decay:g}",
         "batch_size": args.train_batch_size * args.gradient_accumulation_steps * args.world_size,
+        **({"start": "last layer fitted in closed form, a ridge regression"} if args.linear_probe else {}),
         "epochs": f"{state.epoch or 0:g} ({state.global_step} steps)",
         "frozen": f"{frozen} of {len(parameters)} tensors",
         "augmentation": f"random part of {args.crop_fraction:g} of each side"
@@ -236,6 +238,24 @@ def describe_training(trainer: AestheticTrainer, collection: RatedCollection) ->
     if trainer.compute_loss_func is not None:
         described["loss"] = "squared error of the mean score"
     return described
+
+
+def describe_collection(collection: RatedCollection) -> str:
+    """
+    What a run is about to train and to be measured on: splits, their sizes and the hashes of their ids.
+
+    Args:
+        collection ([`RatedCollection`]):
+            The collection.
+    """
+    lines = [f"{collection.name}{f' at {collection.revision}' if collection.revision else ''}, {collection.scale}"]
+    for split, labels in collection.labels.items():
+        lines.append(
+            f"  {split:<10} {len(labels):>7} pictures, SHA-256 of their ids {split_fingerprint(labels['image_id'])}"
+        )
+    if collection.left_out:
+        lines.append(f"  left out   {_count(collection.left_out)}")
+    return "\n".join(lines)
 
 
 def _count(reasons: dict[str, int]) -> str:

@@ -4,6 +4,7 @@ Knows no concrete model: whatever takes `pixel_values` and `labels` and has `log
 """
 
 import json
+import math
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from copy import copy
@@ -32,6 +33,7 @@ from ..metrics import summarize
 from ..models.image_processing_modality import ModalityImageProcessor
 from ..models.losses import mean_score_squared_error
 from .arguments import AestheticTrainingArguments
+from .linear_probe import fit_linear_probe
 from .run_backup import RunBackup, fetch_run
 from .weight_average import WeightAverage
 
@@ -225,6 +227,44 @@ def mean_score_loss(outputs: Any, labels: torch.Tensor, num_items_in_batch: Any 
     return mean_score_squared_error(distribution, labels.to(distribution), bins.to(distribution))
 
 
+def make_trainer(
+    model: PreTrainedModel,
+    train_rows: torch.utils.data.Dataset,
+    validation_rows: torch.utils.data.Dataset,
+    bin_scores: np.ndarray,
+    args: AestheticTrainingArguments,
+    loss: str = "emd",
+    callbacks: Sequence[TrainerCallback] = (),
+) -> AestheticTrainer:
+    """
+    The Trainer of a run over rows of `pixel_values` and `labels`.
+
+    Args:
+        model (`PreTrainedModel`):
+            A scorer.
+        train_rows, validation_rows (`torch.utils.data.Dataset`):
+            What it reads.
+        bin_scores (`np.ndarray` of shape `(num_bins,)`):
+            Rating of every bin.
+        args (`AestheticTrainingArguments`):
+            The run.
+        loss (`str`, *optional*, defaults to `"emd"`), callbacks (`Sequence[TrainerCallback]`, *optional*):
+            See [`train_scorer`].
+    """
+    if args.early_stopping_patience is not None:
+        callbacks = [*callbacks, EarlyStoppingCallback(args.early_stopping_patience)]
+    return AestheticTrainer(
+        model=model,
+        args=args,
+        train_dataset=train_rows,
+        eval_dataset=validation_rows,
+        data_collator=default_data_collator,
+        compute_metrics=partial(validation_metrics, bin_scores=bin_scores),
+        compute_loss_func=partial(mean_score_loss, bins=torch.as_tensor(bin_scores)) if loss == "mse" else None,
+        callbacks=list(callbacks),
+    )
+
+
 def train_scorer(
     model: PreTrainedModel,
     processor: ModalityImageProcessor,
@@ -256,8 +296,6 @@ def train_scorer(
     """
     bin_scores = collection.scale.bin_scores
     run_dir = str(args.output_dir) + ".run"
-    if args.early_stopping_patience is not None:
-        callbacks = [*callbacks, EarlyStoppingCallback(args.early_stopping_patience)]
     args = copy(args)  # the caller's keep the folder of the finished checkpoint
     args.output_dir = run_dir
     modality_column, bins = collection.modality_column, bin_scores.tolist()
@@ -271,17 +309,11 @@ def train_scorer(
     )
     # convolutions run about a third faster in this layout; the file that is saved has the usual one
     model = model.to(memory_format=torch.channels_last)
-    trainer = AestheticTrainer(
-        model=model,
-        args=args,
-        train_dataset=train_rows,
-        eval_dataset=validation_rows,
-        data_collator=default_data_collator,
-        compute_metrics=partial(validation_metrics, bin_scores=bin_scores),
-        compute_loss_func=partial(mean_score_loss, bins=torch.as_tensor(bin_scores)) if loss == "mse" else None,
-        callbacks=list(callbacks),
-    )
-    trainer.train(resume_from_checkpoint=_find_start(args) if args.resume else None)
+    start = _find_start(args) if args.resume else None
+    if args.linear_probe and start is None:
+        fit_linear_probe(model.to(args.device), train_rows, validation_rows, max(1, math.ceil(args.num_train_epochs)))
+    trainer = make_trainer(model, train_rows, validation_rows, bin_scores, args, loss, callbacks)
+    trainer.train(resume_from_checkpoint=start)
     return trainer
 
 

@@ -153,3 +153,48 @@ def test_a_constant_prediction_makes_the_comparison_undefined():
 def test_bad_arguments_are_refused(arrays, options, message):
     with pytest.raises(ValueError, match=message):
         bootstrap_interval(np.mean, *arrays, **options)
+
+
+def test_groups_of_one_picture_are_pictures():
+    truth, predicted = noisy_predictions(80, 0.8)
+    plain = bootstrap_interval(spearman_correlation, predicted, truth)
+    assert bootstrap_interval(spearman_correlation, predicted, truth, groups=np.arange(80)) == plain
+
+
+def test_interval_over_groups_agrees_with_the_theory_of_their_means():
+    rng = np.random.default_rng(0)
+    groups = rng.permutation(np.repeat(np.arange(100), 5))
+    effects = rng.normal(5, 2, size=100)
+    values = effects[groups]  # pictures of one group are copies: there are 100 independent values, not 500
+    half_width = 1.96 * effects.std() / math.sqrt(100)
+    low, high = bootstrap_interval(np.mean, values, groups=[f"theme {group}" for group in groups], num_resamples=2000)
+    assert (low, high) == pytest.approx(
+        (effects.mean() - half_width, effects.mean() + half_width), abs=0.15 * half_width
+    )
+    low, high = bootstrap_interval(np.mean, values, num_resamples=2000)
+    assert high - low == pytest.approx(2 * half_width / math.sqrt(5), rel=0.15)
+
+
+def test_a_draw_takes_groups_whole_and_both_predictions_alike():
+    groups = np.array([2, 0, 2, 1, 0, 2])
+    seen = []
+
+    def metric(prediction, target):
+        seen.append((prediction, target))
+        return 0.0
+
+    rows = np.arange(6)
+    paired_bootstrap(metric, rows, rows, rows + 10, groups=groups, num_resamples=50)
+    for (first, target), (second, _) in zip(seen[0::2], seen[1::2], strict=True):
+        assert np.array_equal(first, target) and np.array_equal(second, target + 10)
+        counts = np.bincount(target, minlength=6)
+        assert counts[0] == counts[2] == counts[5] and counts[1] == counts[4]
+        assert counts[0] + counts[1] + counts[3] == 3
+
+
+@pytest.mark.parametrize(
+    ("groups", "message"), [([1, 1, 2], "`array 0` 4, `groups` 3"), ([1, 1, 1, 1], "at least 2 of them, got 1")]
+)
+def test_unusable_groups_are_refused(groups, message):
+    with pytest.raises(ValueError, match=message):
+        bootstrap_interval(np.mean, np.arange(4.0), groups=groups)

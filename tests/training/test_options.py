@@ -1,5 +1,6 @@
 """What the Trainer brings along and we only pass on: it has to fit our models, run for real."""
 
+import json
 import os
 import sqlite3
 import subprocess
@@ -54,17 +55,19 @@ train_scorer(tiny_model(TINY_RESNET), PROCESSOR, brightness_collection(16, 9, 5)
 
 
 LAUNCHED = """
-import os, sys
+import json, os, sys
 from accelerate.utils import FullyShardedDataParallelPlugin
 from tiny import *
 from hf_aesthetics.training import train_scorer
 
+told = {}
 if os.environ.get("ACCELERATE_USE_FSDP") == "true":
     plugin = FullyShardedDataParallelPlugin()
-    print("FSDP", plugin.fsdp_version, plugin.min_num_params, plugin.state_dict_type.name, flush=True)
+    told["fsdp"] = [plugin.fsdp_version, plugin.min_num_params, plugin.state_dict_type.name]
 args = training_arguments(sys.argv[1], max_steps=1, eval_steps=1, save_steps=1)
 trainer = train_scorer(tiny_model(TINY_RESNET), PROCESSOR, brightness_collection(9, 5, 5), args)
-print("processes", trainer.args.world_size, "steps", trainer.state.global_step, flush=True)
+told["run"] = [trainer.args.world_size, trainer.state.global_step]
+Path(f"{sys.argv[1]}.{trainer.args.process_index}.json").write_text(json.dumps(told))
 """
 
 
@@ -85,5 +88,5 @@ def test_accelerate_launches_with_our_configurations(name, tmp_path):
         timeout=240,
     )
     assert done.returncode == 0, done.stderr[-3000:]
-    assert done.stdout.count("processes 2 steps 1") == 2
-    assert done.stdout.count("FSDP 2 5000000 FULL_STATE_DICT") == (2 if name == "fsdp" else 0)
+    expected = {"run": [2, 1], **({"fsdp": [2, 5000000, "FULL_STATE_DICT"]} if name == "fsdp" else {})}
+    assert [json.loads((tmp_path / f"nima.{rank}.json").read_text()) for rank in (0, 1)] == [expected] * 2

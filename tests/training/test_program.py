@@ -1,5 +1,6 @@
 """`accelerate launch -m hf_aesthetics.training` as its users meet it."""
 
+import hashlib
 import json
 import re
 import subprocess
@@ -46,6 +47,9 @@ def test_program_trains_on_a_users_folder(rated_folder, tiny_backbone, tmp_path,
     check_checkpoint(output)
     printed = capsys.readouterr().out
     assert "mine, test, 6 pictures" in printed and str(output) in printed
+    names = sorted(f"2-{index}.png" for index in range(5))
+    fingerprint = hashlib.sha256("".join(f"{name}\n" for name in names).encode()).hexdigest()
+    assert f"validation       5 pictures, SHA-256 of their ids {fingerprint}" in printed
     saved = json.loads((output / "preprocessor_config.json").read_text())
     assert (saved["modality"], saved["view"], saved["image_mean"]) == ("gray", "crop", [0.5, 0.5, 0.5])
     card = (output / "README.md").read_text()
