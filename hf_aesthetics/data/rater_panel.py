@@ -37,13 +37,14 @@ class RaterPanel:
     r"""
     Raters who agree on what they like and differ in how they say it.
 
-    $$r_{ij} = m + w \, \big( b_j + a_j (\sigma q_i + \nu \varepsilon_{ij}) \big), \qquad
+    $$r_{ij} = m + w \, \big( b_j + a_j (\sigma q_i + \nu e^{\tau d_i} \varepsilon_{ij}) \big), \qquad
       q_i = \frac{\sum_c \omega_c (x_{ic} - \mu_c) / s_c}{\sqrt{\sum_c \omega_c^2}}$$
 
     rounded to the nearest bin: picture $i$, rater $j$, causes $x_{ic}$ standardised by the mean $\mu_c$ and deviation
-    $s_c$ of [`CAUSES`], weights $\omega_c$, and width $w$ of the scale. Bias $b_j$ and noise are normal, $a_j$
-    log-normal (our choice of model). The default spreads give about the statistics of AVA, the data behind
-    [NIMA](https://huggingface.co/papers/1709.05424): means around 5.4 that deviate by 0.8, votes that deviate by 1.4.
+    $s_c$ of [`CAUSES`], weights $\omega_c$, and width $w$ of the scale; $d_i$ is such a mixture, too, with its own
+    weights. Bias $b_j$ and noise are normal, $a_j$ log-normal (our choice of model). The default spreads give about
+    the statistics of AVA, the data behind [NIMA](https://huggingface.co/papers/1709.05424): means around 5.4 that
+    deviate by 0.8, votes that deviate by 1.4.
 
     Args:
         num_raters (`int`, *optional*, defaults to 120):
@@ -60,6 +61,10 @@ class RaterPanel:
             Standard deviations of $\sigma q$, $b$ and $\nu \varepsilon$, as shares of the scale.
         rater_scale (`float`, *optional*, defaults to 0.2):
             Standard deviation of $\log a$.
+        disagreement_causes (`Mapping[str, float]`, *optional*):
+            Weight of each cause in the disagreement $d$. By default all pictures are contested alike, $d = 0$.
+        disagreement_spread (`float`, *optional*, defaults to 0.35):
+            Standard deviation of $\tau d$.
         seed (`int`, *optional*, defaults to 0):
             Who the raters are.
 
@@ -83,19 +88,24 @@ class RaterPanel:
     rater_bias: float = 0.06
     rater_scale: float = 0.2
     rater_noise: float = 0.135
+    disagreement_causes: Mapping[str, float] | None = None
+    disagreement_spread: float = 0.35
     seed: int = 0
     scale: RatingScale = field(init=False)
 
     def __post_init__(self) -> None:
         causes = dict(DEFAULT_CAUSES if self.causes is None else self.causes)
-        unknown = sorted(set(causes) - set(CAUSES))
-        if unknown:
-            raise ValueError(f"`causes` must be among {sorted(CAUSES)}, got {unknown}.")
-        if not any(causes.values()):
-            raise ValueError(f"At least one weight in `causes` must differ from 0, got {causes}.")
+        for name, weights in (("causes", causes), ("disagreement_causes", self.disagreement_causes)):
+            if weights is None:
+                continue
+            unknown = sorted(set(weights) - set(CAUSES))
+            if unknown:
+                raise ValueError(f"`{name}` must be among {sorted(CAUSES)}, got {unknown}.")
+            if not any(weights.values()):
+                raise ValueError(f"At least one weight in `{name}` must differ from 0, got {dict(weights)}.")
         if self.num_raters < 2:
             raise ValueError(f"`num_raters` must be at least 2, got {self.num_raters}.")
-        for name in ("quality_spread", "rater_bias", "rater_scale", "rater_noise"):
+        for name in ("quality_spread", "rater_bias", "rater_scale", "rater_noise", "disagreement_spread"):
             if getattr(self, name) < 0:
                 raise ValueError(
                     f"`{name}` is a standard deviation and must not be negative, got {getattr(self, name)}."
@@ -114,7 +124,25 @@ class RaterPanel:
         Raises:
             KeyError: If a cause with a weight is missing.
         """
-        weights = self.causes or {}
+        return self._mix(self.causes or {}, causes)
+
+    def disagreement(self, causes: Mapping[str, Sequence[float] | np.ndarray]) -> np.ndarray:
+        """
+        What the spread of the ratings follows: another mixture of causes, 0 without `disagreement_causes`.
+
+        Args:
+            causes (`Mapping[str, Sequence[float]]`):
+                Values of each cause, one a picture. Causes without a weight are ignored.
+
+        Raises:
+            KeyError: If a cause with a weight is missing.
+        """
+        if self.disagreement_causes is None:
+            return np.zeros(len(next(iter(causes.values()))))
+        return self._mix(self.disagreement_causes, causes)
+
+    @staticmethod
+    def _mix(weights: Mapping[str, float], causes: Mapping[str, Sequence[float] | np.ndarray]) -> np.ndarray:
         missing = sorted(set(weights) - set(causes))
         if missing:
             raise KeyError(f"The panel looks at {sorted(weights)}, but {missing} are not among {sorted(causes)}.")
@@ -155,7 +183,8 @@ class RaterPanel:
                 for picture in picture_seeds
             ]
         )
-        opinion = self.quality_spread * quality[:, None] + self.rater_noise * noise
+        spread = self.rater_noise * np.exp(self.disagreement_spread * self.disagreement(causes))
+        opinion = self.quality_spread * quality[:, None] + spread[:, None] * noise
         share = self.mean + bias + stretch * opinion
         bins = np.clip(np.round(share * (self.num_bins - 1)), 0, self.num_bins - 1).astype(np.int64)
         offset = np.arange(len(bins))[:, None] * self.num_bins

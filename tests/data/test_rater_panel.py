@@ -44,6 +44,18 @@ def test_default_panel_votes_like_ava(causes):
     assert len(DEFAULT_CAUSES) >= 3
 
 
+def test_the_spread_of_the_votes_follows_the_causes_of_disagreement_and_the_mean_does_not(causes):
+    plain, contested = RaterPanel(), RaterPanel(disagreement_causes={"light": 1.0}, disagreement_spread=0.3)
+    before, after = plain.rate(causes).ratings, contested.rate(causes).ratings
+    assert abs(stats.spearmanr(before.std(axis=1), causes["light"]).statistic) < 0.2
+    assert stats.spearmanr(after.std(axis=1), causes["light"]).statistic > 0.85
+    assert stats.pearsonr(before.mean(axis=1), after.mean(axis=1)).statistic > 0.98
+    # noise with e^0.3 times the deviation where the light is one deviation above the average; the rest is rater bias
+    share = (causes["light"] - CAUSES["light"].mean) / CAUSES["light"].std
+    expected = 9 * np.sqrt(0.06**2 + (0.135 * np.exp(0.3 * share)) ** 2)
+    np.testing.assert_allclose(after.std(axis=1).mean(), expected.mean(), rtol=0.06)
+
+
 @pytest.mark.parametrize(("min_score", "max_score", "num_bins"), [(1, 10, 10), (1, 7, 7), (1, 5, 9)])
 def test_votes_are_ratings_on_the_scale(causes, min_score, max_score, num_bins):
     panel = RaterPanel(num_raters=30, min_score=min_score, max_score=max_score, num_bins=num_bins, rater_noise=0.3)
