@@ -11,8 +11,6 @@ With `--fixed_split` the published split is the only fold, and each of `--fold_s
 """
 
 import json
-import os
-from collections.abc import Callable
 from copy import copy
 from dataclasses import asdict, dataclass, field
 from functools import partial
@@ -25,6 +23,7 @@ import pyarrow.parquet as pq
 from datasets import Dataset, concatenate_datasets
 from transformers import HfArgumentParser
 
+from hf_aesthetics.data.cache_files import whole_file
 from hf_aesthetics.data.loading import RatedCollection, load_collection
 from hf_aesthetics.data.splits import SPLITS
 from hf_aesthetics.evaluation.cross_validation import (
@@ -97,24 +96,26 @@ def cross_validate(
         )
         for number, prediction in zip(missing, predictions, strict=True):
             rows = _rows(pictures, fold_args.groups, seed, folds[number], prediction)
-            _write(of_seed[number], partial(pq.write_table, rows))
+            with whole_file(of_seed[number]) as file:
+                pq.write_table(rows, file)
             print(f"seed {seed}, fold {number}: validation {prediction.validation_srcc}", flush=True)
-    table = pa.concat_tables(map(pq.read_table, files))
-    _write(output_dir / PREDICTIONS_FILE, partial(pq.write_table, table))
+    parts = [pq.read_table(file) for file in files]
+    table = pa.concat_tables(parts)
+    with whole_file(output_dir / PREDICTIONS_FILE) as file:
+        pq.write_table(table, file)
 
     bins = collection.scale.bin_scores
     predictions = OutOfFoldPredictions.from_table(table)
     figures: dict[str, Any] = {k: v._asdict() for k, v in cross_validated_figures(predictions, bins).items()}
     if fold_args.reliability is not None:
         figures["explained_share"] = explained_share(figures["srcc"]["value"], fold_args.reliability)
-    figures["validation_srcc"] = float(np.mean([pq.read_table(file)["validation_srcc"][0].as_py() for file in files]))
+    figures["validation_srcc"] = float(np.mean([part["validation_srcc"][0].as_py() for part in parts]))
     figures["ahead_of"] = {}
     for other in fold_args.compare_with:
         others = OutOfFoldPredictions.from_table(pq.read_table(Path(other, PREDICTIONS_FILE)))
         differences = compare_recipes(predictions, others, bins)
         figures["ahead_of"][other] = {name: difference._asdict() for name, difference in differences.items()}
-    text = json.dumps(figures, indent=2) + "\n"
-    _write(output_dir / "figures.json", lambda path: path.write_text(text, encoding="utf-8"))
+    _write_json(output_dir / "figures.json", figures)
     return figures
 
 
@@ -165,7 +166,7 @@ def _claim(output_dir: Path, recipe: dict[str, Any]) -> None:
     output_dir.mkdir(parents=True, exist_ok=True)
     file = output_dir / "recipe.json"
     if not file.is_file():
-        _write(file, lambda path: path.write_text(json.dumps(recipe, indent=2) + "\n", encoding="utf-8"))
+        _write_json(file, recipe)
     found = json.loads(file.read_text(encoding="utf-8"))
     for name in recipe:
         if found.get(name) != recipe[name]:
@@ -175,11 +176,9 @@ def _claim(output_dir: Path, recipe: dict[str, Any]) -> None:
             )
 
 
-def _write(path: Path, write: Callable[[Path], Any]) -> None:
-    """Writes a file under another name first, so that it is either whole or not there."""
-    temporary = path.with_name(f".{path.name}.tmp")
-    write(temporary)
-    os.replace(temporary, path)
+def _write_json(path: Path, content: dict[str, Any]) -> None:
+    with whole_file(path) as file:
+        file.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
 
 
 def parse_flags(

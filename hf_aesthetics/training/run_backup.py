@@ -16,6 +16,7 @@ from huggingface_hub import HfApi
 from transformers.trainer import TRAINER_STATE_NAME
 
 from ..hub import HubPublishError, commit_files, fetch_folder, prepare_repository
+from ..hub.commits import files_under
 from ..hub_faults import reading_from_hub
 
 
@@ -72,9 +73,8 @@ class RunBackup:
 
     def _push(self, staged: Path, message: str) -> None:
         try:
-            files = {path.relative_to(staged).as_posix(): path for path in staged.rglob("*") if path.is_file()}
             commit_files(
-                files.items(),
+                files_under(staged).items(),
                 self.repo_id,
                 message=message,
                 replaces=lambda name: name.split("/")[0] in (LAST, BEST),
