@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 import torch
 import yaml
+from launch import launch
 from tiny import PROCESSOR, TINY_RESNET, brightness_collection, tiny_model, training_arguments
 
 from hf_aesthetics.training import train_scorer
@@ -77,16 +78,7 @@ def test_accelerate_launches_with_our_configurations(name, tmp_path):
     config = yaml.safe_load((CONFIGS / f"{name}.yaml").read_text())
     assert config["mixed_precision"] == "bf16" and config.pop("gpu_ids") == "all"
     (tmp_path / "config.yaml").write_text(yaml.safe_dump({**config, "use_cpu": True, "mixed_precision": "no"}))
-    (tmp_path / "program.py").write_text(LAUNCHED)
-    command = [sys.executable, "-m", "accelerate.commands.launch", "--config_file", str(tmp_path / "config.yaml")]
-    done = subprocess.run(
-        [*command, str(tmp_path / "program.py"), str(tmp_path / "nima")],
-        cwd=TESTS,
-        env={**os.environ, "PYTHONPATH": str(TESTS), "OMP_NUM_THREADS": "1"},
-        capture_output=True,
-        text=True,
-        timeout=240,
-    )
-    assert done.returncode == 0, done.stderr[-3000:]
+    launcher = ["accelerate.commands.launch", "--config_file", str(tmp_path / "config.yaml")]
+    launch(launcher, LAUNCHED, tmp_path / "program.py", str(tmp_path / "nima"))
     expected = {"run": [2, 1], **({"fsdp": [2, 5000000, "FULL_STATE_DICT"]} if name == "fsdp" else {})}
     assert [json.loads((tmp_path / f"nima.{rank}.json").read_text()) for rank in (0, 1)] == [expected] * 2

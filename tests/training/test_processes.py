@@ -1,17 +1,13 @@
 """Several processes: they end like one process with the larger batch, though the rows do not divide evenly."""
 
 import json
-import os
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 import torch
+from launch import launch
 from safetensors.torch import load_file
 
-
-TESTS = Path(__file__).parents[1]
 
 PROGRAM = """
 import json, sys
@@ -34,18 +30,8 @@ if trainer.is_world_process_zero():
 
 
 def train(folder: Path, processes: int, **fields) -> tuple[dict[str, torch.Tensor], list[dict]]:
-    program = folder.with_suffix(".py")
-    program.write_text(PROGRAM)
-    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={processes}"]
-    done = subprocess.run(
-        [*command, str(program), str(folder), json.dumps(fields)],
-        cwd=TESTS,
-        env={**os.environ, "PYTHONPATH": str(TESTS), "OMP_NUM_THREADS": "1"},
-        capture_output=True,
-        text=True,
-        timeout=240,
-    )
-    assert done.returncode == 0, done.stderr[-3000:]
+    launcher = ["torch.distributed.run", "--standalone", f"--nproc-per-node={processes}"]
+    launch(launcher, PROGRAM, folder.with_suffix(".py"), str(folder), json.dumps(fields))
     world, history = json.loads((folder / "history.json").read_text())
     assert world == processes
     return load_file(folder / "model.safetensors"), history
