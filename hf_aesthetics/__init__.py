@@ -3,13 +3,25 @@
 Importing the package registers its models with transformers' Auto classes, and does nothing else.
 """
 
-from transformers import AutoConfig, AutoImageProcessor, AutoModel, AutoModelForImageClassification
+from transformers import (
+    AutoConfig,
+    AutoImageProcessor,
+    AutoModel,
+    AutoModelForDepthEstimation,
+    AutoModelForImageClassification,
+    AutoModelForImageSegmentation,
+)
 
+from .models.configuration_fastdepth import FastDepthConfig
 from .models.configuration_nima import NimaConfig
 from .models.configuration_torchvision_wrapper import TorchvisionWrapperConfig
+from .models.configuration_u2net import U2NetConfig
 from .models.image_processing_modality import ModalityImageProcessor
+from .models.image_processing_u2net import U2NetImageProcessor
+from .models.modeling_fastdepth import FastDepthForDepthEstimation
 from .models.modeling_nima import NimaForAestheticAssessment
 from .models.modeling_torchvision_wrapper import TorchvisionWrapperModel
+from .models.modeling_u2net import U2NetForImageSegmentation
 from .pipelines import ImageAestheticsPipeline, register_pipelines
 
 
@@ -19,6 +31,8 @@ __version__ = "0.1.0"
 MODEL_ROWS = (
     (NimaConfig, NimaForAestheticAssessment, AutoModelForImageClassification, ModalityImageProcessor),
     (TorchvisionWrapperConfig, TorchvisionWrapperModel, AutoModel, ModalityImageProcessor),
+    (U2NetConfig, U2NetForImageSegmentation, AutoModelForImageSegmentation, U2NetImageProcessor),
+    (FastDepthConfig, FastDepthForDepthEstimation, AutoModelForDepthEstimation, ModalityImageProcessor),
 )
 
 for _config, _model, _auto, _processor in MODEL_ROWS:
@@ -33,10 +47,15 @@ register_pipelines()
 
 __all__ = [
     "MODEL_ROWS",
+    "FastDepthConfig",
+    "FastDepthForDepthEstimation",
     "ImageAestheticsPipeline",
     "ModalityImageProcessor",
     "NimaConfig",
     "NimaForAestheticAssessment",
     "TorchvisionWrapperConfig",
     "TorchvisionWrapperModel",
+    "U2NetConfig",
+    "U2NetForImageSegmentation",
+    "U2NetImageProcessor",
 ]

@@ -20,6 +20,7 @@ from transformers import AutoConfig, AutoImageProcessor, PreTrainedConfig
 from .data.columns import DatasetFacts
 from .evaluation import EvaluationReport
 from .metrics import default_threshold
+from .models.modality_maps import MODALITIES, split_modality
 
 
 # rows of the table of results: metric key -> name, decimals; above `cut` a picture is high
@@ -54,10 +55,10 @@ def card_template(model_type: str) -> str:
     Example:
         >>> "bibtex" in card_template("nima")
         True
-        >>> card_template("nimma")
+        >>> card_template("nimma")  # doctest: +ELLIPSIS
         Traceback (most recent call last):
             ...
-        ValueError: There is no model card for 'nimma', only for ['nima']. Write model_cards/nimma.md.
+        ValueError: There is no model card for 'nimma', only for [...]. Write model_cards/nimma.md.
     """
     package = Path(__file__).parent
     folder = next(path for path in (package / "model_cards", package.parent / "model_cards") if path.is_dir())
@@ -129,6 +130,7 @@ def render_model_card(
         notice=config.notice,
         config=config,
         processor=processor,
+        modality=_modality(processor),
         scale={"low": f"{config.min_score:g}", "high": f"{config.max_score:g}", "num_bins": len(config.bin_scores)},
         quartiles=_score_quartiles(config),
         num_parameters=_count_parameters(model_dir),
@@ -223,6 +225,21 @@ def _metadata(
         datasets=[dataset[1]] if dataset else None,
         eval_results=[result for report in reports for result in _eval_results(report)] or None,
     )
+
+
+def _modality(processor: Any) -> dict[str, Any]:
+    """What the model sees, and who makes its map."""
+    sees_picture, map_name = split_modality(processor.modality)
+    row, network = MODALITIES[map_name or "rgb"], processor.extractor_checkpoint
+    return {
+        "sees_picture": sees_picture,
+        "map": map_name,
+        "meaning": row.meaning,
+        "task": row.task,
+        # a folder means nothing to others
+        "network": Path(network).name if network and Path(network).is_dir() else network,
+        "revision": processor.extractor_revision,
+    }
 
 
 def _eval_results(report: EvaluationReport) -> list[EvalResult]:

@@ -8,11 +8,14 @@ from typing import Any, TypedDict
 
 import numpy as np
 import torch
+from PIL import Image
+from torchvision.transforms.v2 import functional as tvF
 from transformers import AutoModelForImageClassification, BatchFeature, Pipeline, PreTrainedConfig
 from transformers.image_processing_utils import BaseImageProcessor
 from transformers.pipelines import PIPELINE_REGISTRY
 from transformers.utils import ModelOutput
 
+from .extraction import ModalityExtractor
 from .images import read_image
 
 
@@ -68,7 +71,12 @@ def check_scorer_config(config: PreTrainedConfig, name: str) -> None:
         )
 
 
-def make_pixel_values(processor: BaseImageProcessor, images: Iterable[Any]) -> BatchFeature:
+def make_pixel_values(
+    processor: BaseImageProcessor,
+    images: Iterable[Any],
+    modality_maps: list[Any] | None = None,
+    extractor: ModalityExtractor | None = None,
+) -> BatchFeature:
     """
     Reads pictures by the policy of [`read_image`] and prepares them for a model.
 
@@ -77,12 +85,26 @@ def make_pixel_values(processor: BaseImageProcessor, images: Iterable[Any]) -> B
             The model's image processor.
         images (`Iterable` of `str`, `os.PathLike`, `bytes`, `PIL.Image.Image`, `np.ndarray` or `torch.Tensor`):
             Pictures; arrays go to the processor as they are.
+        modality_maps (`list`, *optional*):
+            Maps of the pictures that were made before.
+        extractor ([`ModalityExtractor`], *optional*):
+            Makes them where they are missing; what [`ModalityExtractor.of_processor`] gives.
 
     Raises:
         ImageReadError: If a picture cannot be read.
     """
     pictures = [image if isinstance(image, (np.ndarray, torch.Tensor)) else read_image(image) for image in images]
-    return processor(images=pictures, return_tensors="pt")
+    if modality_maps is None and extractor is not None:
+        pictures = [
+            picture
+            if isinstance(picture, Image.Image)
+            else tvF.to_pil_image(processor.process_image(picture, do_convert_rgb=True))
+            for picture in pictures
+        ]
+        modality_maps = extractor.make_maps(pictures)
+    # other processors know no maps
+    maps: dict[str, Any] = {} if modality_maps is None else {"modality_maps": modality_maps}
+    return processor(images=pictures, **maps, return_tensors="pt")
 
 
 def rating_labels(config: PreTrainedConfig) -> list[str]:
@@ -140,9 +162,11 @@ class ImageAestheticsPipeline(Pipeline):
     `pipeline("image-aesthetics", model=...)`: a picture, or many, in; [`AestheticRecord`]s out.
 
     Takes file paths, bytes and PIL pictures. Import `hf_aesthetics` before calling `transformers.pipeline`, which has
-    no other way to learn of the task.
+    no other way to learn of the task. Where a network makes the maps that the model sees, the one that its processor
+    names is loaded, too.
 
     Raises:
+        OSError: If that network cannot be loaded.
         ValueError: If the model is no scorer.
     """
 
@@ -156,6 +180,7 @@ class ImageAestheticsPipeline(Pipeline):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         check_scorer_config(self.model.config, self.model.name_or_path or type(self.model).__name__)
+        self.extractor = ModalityExtractor.of_processor(self.image_processor, self.device)
 
     def _sanitize_parameters(
         self, **pipeline_parameters: Any
@@ -168,7 +193,7 @@ class ImageAestheticsPipeline(Pipeline):
         return {}, {}, {}
 
     def preprocess(self, input_: Any, **preprocess_parameters: dict) -> dict[str, Any]:
-        return dict(make_pixel_values(self.image_processor, [input_]).to(self.dtype))
+        return dict(make_pixel_values(self.image_processor, [input_], extractor=self.extractor).to(self.dtype))
 
     def _forward(self, input_tensors: dict[str, Any], **forward_parameters: dict) -> ModelOutput:
         return self.model(**input_tensors)

@@ -63,6 +63,30 @@ def tiny_checkpoint(tmp_path_factory) -> Path:
     return folder
 
 
+@pytest.fixture(scope="session")
+def tiny_depth(tmp_path_factory) -> Path:
+    """A saved Depth Anything with random weights, and its processor, which keeps the proportions of a picture."""
+    from transformers import DepthAnythingConfig, DepthAnythingForDepthEstimation, Dinov2Config, DPTImageProcessor
+
+    folder = tmp_path_factory.mktemp("depth") / "tiny-depth"
+    stages = [f"stage{number}" for number in range(1, 5)]
+    backbone = Dinov2Config(
+        hidden_size=16,
+        num_hidden_layers=4,
+        num_attention_heads=2,
+        image_size=28,
+        out_features=stages,
+        reshape_hidden_states=False,
+    )
+    sizes = {"reassemble_hidden_size": 16, "neck_hidden_sizes": [4, 4, 8, 8], "fusion_hidden_size": 8}
+    torch.manual_seed(0)
+    model = DepthAnythingForDepthEstimation(DepthAnythingConfig(backbone_config=backbone, head_hidden_size=4, **sizes))
+    model.save_pretrained(folder)
+    size = {"height": 28, "width": 28}
+    DPTImageProcessor(size=size, keep_aspect_ratio=True, ensure_multiple_of=14).save_pretrained(folder)
+    return folder
+
+
 @pytest.fixture
 def photo_folder(tmp_path) -> Path:
     """A few pictures of several sizes and formats, in a folder with a sub-folder."""

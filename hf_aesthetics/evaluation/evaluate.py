@@ -25,6 +25,7 @@ from transformers import PreTrainedConfig
 
 from .. import __version__
 from ..data.columns import LABEL_COLUMNS, RatingScale, infer_rating_scale
+from ..data.modality_columns import map_columns
 from ..data.splits import split_fingerprint
 from ..data.training_ids import TrainingIds
 from ..images import ImageReadError, read_image
@@ -69,7 +70,8 @@ def evaluate_scorer(
         constant_distribution (`np.ndarray` of shape `(num_bins,)`, *optional*):
             Mean histogram of the *training* pictures: what a predictor that never looks would say.
         modality_column (`str`, *optional*):
-            Column of cached modality maps to use in place of the pictures.
+            Column of modality maps to use in place of the pictures, or beside them by a model for `"rgb+<map>"`. Maps
+            that are missing are made.
         batch_size (`int`, *optional*, defaults to 32):
             Pictures that go through the model together.
         num_resamples (`int`, *optional*, defaults to 1000):
@@ -88,8 +90,8 @@ def evaluate_scorer(
             its pictures, or fewer than two pictures can be read.
     """
     config = scorer.model.config
-    picture_column = modality_column or "image"
-    _check_columns(dataset, picture_column)
+    sources = map_columns(getattr(scorer.processor, "modality", "rgb"), modality_column)
+    _check_columns(dataset, sources)
     ratings = dataset.with_format(None).select_columns([*LABEL_COLUMNS])
     if isinstance(ratings, IterableDataset):  # of which only these columns are fetched
         ratings = Dataset.from_list(list(ratings), features=ratings.features)
@@ -97,29 +99,33 @@ def evaluate_scorer(
     checkpoint = _checkpoint_folder(scorer)
     seen = _find_seen(checkpoint, dataset_name, ratings["image_id"], allow_seen)
 
-    rows = dataset.with_format(None).cast_column(picture_column, Image(decode=False))
-    rows = rows.select_columns([picture_column, *LABEL_COLUMNS])
+    rows = dataset.with_format(None).select_columns([*sources, *LABEL_COLUMNS])
+    for column in sources:
+        rows = rows.cast_column(column, Image(decode=False))
     labels: list[dict[str, Any]] = []
     unreadable: list[str] = []
     outputs: list[dict[str, np.ndarray]] = []
     content_hash = hashlib.sha256()
     for batch in rows.iter(batch_size):
-        images = []
+        pictures = []
         for row in _rows_of(batch):
-            content = _read_content(row.pop(picture_column))
-            content_hash.update(json.dumps(row, sort_keys=True).encode() + hashlib.sha256(content).digest())
+            contents = [_read_content(row.pop(column)) for column in sources]
+            content_hash.update(json.dumps(row, sort_keys=True).encode())
+            for content in contents:
+                content_hash.update(hashlib.sha256(content).digest())
             try:
-                images.append(read_image(content))
+                pictures.append([read_image(content) for content in contents])
             except ImageReadError:
                 unreadable.append(row["image_id"])
             else:
                 labels.append(row)
-        if images:
-            outputs.append(_predict(scorer, images, is_map=modality_column is not None))
+        if pictures:
+            given = dict(zip(sources, map(list, zip(*pictures, strict=True)), strict=True))
+            outputs.append(_predict(scorer, given, modality_column))
     if len(labels) < 2:
         raise ValueError(
             f"An evaluation needs at least 2 readable pictures, got {len(labels)} of {len(ratings)}. "
-            f"Check the column {picture_column!r}."
+            f"Check the column {', '.join(map(repr, sources))}."
         )
     if unreadable:
         warnings.warn(
@@ -160,19 +166,20 @@ def evaluate_scorer(
     )
 
 
-def _check_columns(dataset: Dataset | IterableDataset, picture_column: str) -> None:
+def _check_columns(dataset: Dataset | IterableDataset, sources: list[str]) -> None:
     columns, features = dataset.column_names or [], dataset.features or {}
-    missing = [name for name in (picture_column, *LABEL_COLUMNS) if name not in columns]
+    missing = [name for name in (*sources, *LABEL_COLUMNS) if name not in columns]
     if missing:
         raise KeyError(
             f"{missing[0]!r} is not a column of the dataset ({', '.join(columns)}). "
             "Make the data set with one of the loaders of hf_aesthetics.data, or rename its columns."
         )
-    if not isinstance(features[picture_column], Image):
-        raise ValueError(
-            f"The column {picture_column!r} must hold pictures, got {features[picture_column]}. "
-            f"Cast it: dataset.cast_column({picture_column!r}, datasets.Image())."
-        )
+    for column in sources:
+        if not isinstance(features[column], Image):
+            raise ValueError(
+                f"The column {column!r} must hold pictures, got {features[column]}. "
+                f"Cast it: dataset.cast_column({column!r}, datasets.Image())."
+            )
 
 
 def _find_seen(
@@ -225,8 +232,9 @@ def _read_content(cell: dict[str, Any] | None) -> bytes:
         return b""
 
 
-def _predict(scorer: AestheticScorer, images: list, is_map: bool) -> dict[str, np.ndarray]:
-    outputs = scorer.predict([], modality_maps=images) if is_map else scorer.predict(images)
+def _predict(scorer: AestheticScorer, given: dict[str, list], modality_column: str | None) -> dict[str, np.ndarray]:
+    maps = None if modality_column is None else given[modality_column]
+    outputs = scorer.predict(given.get("image", []), modality_maps=maps)
     return {
         "distribution": outputs["logits"].softmax(dim=-1).numpy(),
         "score": outputs["score"].numpy(),

@@ -25,6 +25,8 @@ class NimaConfig(PreTrainedConfig):
             Rating of the lowest bin.
         max_score (`float`, *optional*, defaults to 10.0):
             Rating of the highest bin. The bins are equally spaced.
+        num_channels (`int`, *optional*, defaults to 3):
+            3 for a picture or a map, 4 for a picture with a map behind it; see [`EarlyFusion`].
         head_dropout (`float`, *optional*, defaults to 0.75):
             Dropout before the last layer.
         pooling (`str`, *optional*, defaults to `"auto"`):
@@ -62,6 +64,7 @@ class NimaConfig(PreTrainedConfig):
     backbone_config: dict | PreTrainedConfig | None = None
     min_score: float | int = 1.0
     max_score: float | int = 10.0
+    num_channels: int = 3
     head_dropout: float | int = 0.75
     pooling: Literal["auto", "cls", "mean"] = "auto"
     pooled_stages: list[int] | None = None
@@ -113,6 +116,10 @@ class NimaConfig(PreTrainedConfig):
         quantiles = self.score_quantiles
         if quantiles is not None and (len(quantiles) < 2 or sorted(quantiles) != quantiles):
             raise ValueError(f"`score_quantiles` must be at least 2 ascending scores, got {quantiles}.")
+
+    def validate_channels(self):
+        if self.num_channels not in (3, 4):
+            raise ValueError(f"`num_channels` must be 3 or, for a picture with a map, 4, got {self.num_channels}.")
 
     def validate_loss(self):
         if not 0 <= self.head_dropout < 1:

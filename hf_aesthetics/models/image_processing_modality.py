@@ -23,29 +23,32 @@ from transformers.image_utils import (
 )
 from transformers.processing_utils import ImagesKwargs, Unpack
 
-from .modality_maps import check_modality, make_modality_maps
+from .modality_maps import MODALITIES, check_modality, make_modality_maps, split_modality
 from .rgb_conversion import convert_to_rgb
 
 
 class ModalityImageProcessorKwargs(ImagesKwargs, total=False):
     """
     modality (`str`):
-        What the network sees: `"rgb"` for the picture, or a modality map.
+        What the network sees: `"rgb"` for the picture, a modality map, or `"rgb+<map>"` for both.
     view (`str`):
         `"squash"` or `"crop"`.
     crop_fraction (`float`):
         Share of the shorter side that the crop view keeps.
     map_size (`int`):
         Longer side, in pixels, at which modality maps are made.
-    do_make_map (`bool`):
-        Whether the inputs are pictures of which a map is still to be made.
+    extractor_checkpoint (`str`):
+        Network that makes the maps, for whoever loads the processor.
+    extractor_revision (`str`):
+        Its commit, or a hash of its weights.
     """
 
     modality: str
     view: Literal["squash", "crop"]
     crop_fraction: float
     map_size: int
-    do_make_map: bool
+    extractor_checkpoint: str | None
+    extractor_revision: str | None
 
 
 def view_box(height: int, width: int, size: SizeDict, view: str, crop_fraction: float) -> tuple[int, int, int, int]:
@@ -63,6 +66,21 @@ def view_box(height: int, width: int, size: SizeDict, view: str, crop_fraction: 
     return (height - box_height + 1) // 2, (width - box_width + 1) // 2, box_height, box_width
 
 
+def shrink(images: torch.Tensor, map_size: int) -> torch.Tensor:
+    """
+    Pictures at the size at which maps are made: the longer side has `map_size` pixels at most.
+
+    Example:
+        >>> shrink(torch.zeros(1, 3, 600, 1024, dtype=torch.uint8), 512).shape
+        torch.Size([1, 3, 300, 512])
+    """
+    height, width = images.shape[-2:]
+    scale = map_size / max(height, width)
+    if scale >= 1:
+        return images
+    return tvF.resize(images, [max(1, round(height * scale)), max(1, round(width * scale))], antialias=True)
+
+
 class ModalityImageProcessor(TorchvisionBackend):
     r"""
     Prepares pictures, or modality maps of them, for a network.
@@ -75,15 +93,24 @@ class ModalityImageProcessor(TorchvisionBackend):
     - `"crop"` keeps the aspect ratio and takes the centre: `crop_fraction` of the shorter side. It cuts before it
       resizes, which agrees with resizing to 256 and cutting 224 up to less than a pixel of offset.
 
+    A map has one channel, which is repeated so that pretrained stems stay valid. With `"rgb+<map>"` it is the fourth
+    channel behind those of the picture, cut and resized like it, and brought from [0, 1] to [-1, 1], whatever the
+    statistics of the backbone are (our choice).
+
+    The processor runs no network. Maps that a network makes are passed to it.
+
     Args:
         modality (`str`, *optional*, defaults to `"rgb"`):
-            What the network sees. Maps have one channel, which is repeated so that pretrained stems stay valid.
+            What the network sees: `"rgb"`, a map of `MODALITIES` in `modality_maps.py`, or `"rgb+<map>"`.
         view (`str`, *optional*, defaults to `"squash"`):
             `"squash"` or `"crop"`.
         crop_fraction (`float`, *optional*, defaults to 0.875):
             Share of the shorter side that the crop view keeps; 224 of 256.
         map_size (`int`, *optional*, defaults to 512):
             Modality maps are made at this longer side in pixels at most, so that they do not depend on the camera.
+        extractor_checkpoint, extractor_revision (`str`, *optional*):
+            The network that made the maps which the model was trained on, and its commit or the hash of its weights.
+            Scoring takes its maps from there.
         size (`dict`, *optional*, defaults to `{"height": 224, "width": 224}`):
             Size of `pixel_values`.
         resample (`int`, *optional*, defaults to 2):
@@ -92,7 +119,8 @@ class ModalityImageProcessor(TorchvisionBackend):
             Statistics of the backbone, for values in [0, 1].
 
     Raises:
-        ValueError: If there is no such modality, or maps are given to the RGB processor.
+        ValueError: If there is no such modality; maps are missing, or given to the RGB processor; or a map cannot be
+            that of its picture.
 
     Example:
         >>> processor = ModalityImageProcessor(modality="gray", size={"height": 32, "width": 32})
@@ -107,6 +135,8 @@ class ModalityImageProcessor(TorchvisionBackend):
     view = "squash"
     crop_fraction = 0.875
     map_size = 512
+    extractor_checkpoint = None
+    extractor_revision = None
     size = {"height": 224, "width": 224}
     resample = PILImageResampling.BILINEAR
     image_mean = IMAGENET_DEFAULT_MEAN
@@ -148,22 +178,39 @@ class ModalityImageProcessor(TorchvisionBackend):
             images (`PIL.Image.Image`, `np.ndarray`, `torch.Tensor`, path, or a list of these, *optional*):
                 Pictures; arrays are 8-bit or 16-bit integers, or floats in [0, 1].
             modality_maps (the same types, *optional*):
-                One-channel maps of the pictures, such as a column of a data set. The pictures are not needed then.
+                One-channel maps of the pictures, such as a column of a data set. The pictures are needed beside them
+                for `"rgb+<map>"` alone.
 
         Returns:
-            `BatchFeature` with `pixel_values`, a list of float32 tensors of shape `(3, height, width)`, stacked with
-            `return_tensors="pt"`.
+            `BatchFeature` with `pixel_values`, a list of float32 tensors of shape `(3, height, width)`, or
+            `(4, height, width)` for `"rgb+<map>"`, stacked with `return_tensors="pt"`.
         """
-        if modality_maps is None:
-            if images is None:
-                raise ValueError("Expected `images` or `modality_maps`, got neither.")
-            return super().__call__(images, **kwargs)
-        if kwargs.get("modality", self.modality) == "rgb":
-            raise ValueError(
-                "`modality_maps` were given, but this processor has modality 'rgb', which reads the pictures. "
-                "Pass `images`, or load the processor of the modality's own checkpoint."
-            )
-        return super().__call__(modality_maps, do_make_map=False, do_convert_rgb=False, **kwargs)
+        return super().__call__(images, image_like_kwargs={"modality_maps": modality_maps}, **kwargs)
+
+    def _preprocess_image_like_inputs(
+        self, images: ImageInput | None, modality_maps: ImageInput | None = None, **kwargs
+    ) -> BatchFeature:
+        sees_picture, map_name = split_modality(kwargs["modality"])
+        _check_given(kwargs["modality"], images, modality_maps)
+        pictures, maps = [], []
+        if modality_maps is None or sees_picture:
+            pictures = self._prepare_image_like_inputs(images, **kwargs)
+        if modality_maps is not None:
+            maps = self._prepare_image_like_inputs(modality_maps, **{**kwargs, "do_convert_rgb": False})
+        elif map_name is not None:
+            grouped, index = group_images_by_shape(pictures, disable_grouping=kwargs.get("disable_grouping"))
+            made = {shape: self.make_modality_maps(stacked, **kwargs) for shape, stacked in grouped.items()}
+            maps = reorder_images(made, index)
+        if not sees_picture:
+            pixel_values = self._preprocess(maps, **kwargs)
+        else:
+            pixel_values = self._preprocess(pictures, **kwargs)
+            if map_name is not None:
+                _check_pairs(pictures, maps)
+                centred = {"image_mean": (0.5,) * 3, "image_std": (0.5,) * 3}
+                shown = zip(pixel_values, self._preprocess(maps, **{**kwargs, **centred}), strict=True)
+                pixel_values = [torch.cat([picture, map_[:1]]) for picture, map_ in shown]
+        return BatchFeature(data={"pixel_values": pixel_values}, tensor_type=kwargs["return_tensors"])
 
     def fetch_images(self, image_url_or_urls: Any) -> Any:
         """Opens local files through PIL, whose header tells orientation and profile; leaves the rest to the base."""
@@ -179,7 +226,9 @@ class ModalityImageProcessor(TorchvisionBackend):
     def process_image(self, image: ImageInput, do_convert_rgb: bool | None = None, **kwargs) -> torch.Tensor:
         """One picture or map as uint8 of shape `(channels, height, width)`."""
         if isinstance(image, Image.Image):
-            image = convert_to_rgb(image) if do_convert_rgb else image.convert("L")
+            is_deep = image.mode == "F" or image.mode.startswith("I")  # of which PIL would clip what is above 255
+            image = convert_to_rgb(image) if do_convert_rgb or is_deep else image
+            image = image if do_convert_rgb else image.convert("L")
         tensor = super().process_image(
             _to_uint8(image), do_convert_rgb=do_convert_rgb and not isinstance(image, Image.Image), **kwargs
         )
@@ -189,18 +238,15 @@ class ModalityImageProcessor(TorchvisionBackend):
 
     def make_modality_maps(self, images: torch.Tensor, **kwargs) -> torch.Tensor:
         """
-        Maps of pictures of one size, `(B, 3, H, W)` uint8 -> `(B, 1, h, w)` uint8, `max(h, w) <= map_size`.
+        Closed-form maps of pictures of one size, `(B, 3, H, W)` uint8 -> `(B, 1, h, w)` uint8, where
+        `max(h, w) <= map_size`.
 
         Args:
             images (`torch.Tensor` of shape `(batch_size, 3, height, width)`, uint8):
                 sRGB pictures.
         """
-        modality, map_size = kwargs.get("modality", self.modality), kwargs.get("map_size", self.map_size)
-        height, width = images.shape[-2:]
-        scale = map_size / max(height, width)
-        if scale < 1:
-            images = tvF.resize(images, [max(1, round(height * scale)), max(1, round(width * scale))], antialias=True)
-        return make_modality_maps(images, modality)
+        _, map_name = split_modality(kwargs.get("modality", self.modality))
+        return make_modality_maps(shrink(images, kwargs.get("map_size", self.map_size)), map_name or "rgb")
 
     def _preprocess(
         self,
@@ -213,20 +259,14 @@ class ModalityImageProcessor(TorchvisionBackend):
         do_normalize: bool,
         image_mean: float | list[float] | None,
         image_std: float | list[float] | None,
-        modality: str,
         view: str,
         crop_fraction: float,
-        map_size: int,
-        do_make_map: bool | None = None,
         disable_grouping: bool | None = None,
-        return_tensors: str | None = None,
         **kwargs,
-    ) -> BatchFeature:
-        check_modality(modality)
+    ) -> list[torch.Tensor]:
+        """What a view shows of pictures or maps, `(C, H, W)` uint8 each, resized and normalised."""
         grouped, index = group_images_by_shape(images, disable_grouping=disable_grouping)
         for shape, stacked in grouped.items():
-            if modality != "rgb" and do_make_map is not False:
-                stacked = self.make_modality_maps(stacked, modality=modality, map_size=map_size)
             if do_resize:
                 top, left, height, width = view_box(*stacked.shape[-2:], size, view, crop_fraction)
                 stacked = stacked[..., top : top + height, left : left + width]
@@ -235,8 +275,46 @@ class ModalityImageProcessor(TorchvisionBackend):
             grouped[shape] = self.rescale_and_normalize(
                 stacked, do_rescale, rescale_factor, do_normalize, image_mean, image_std
             )
-        pixel_values = reorder_images(grouped, index)
-        return BatchFeature(data={"pixel_values": pixel_values}, tensor_type=return_tensors)
+        return reorder_images(grouped, index)
+
+
+def _check_given(modality: str, images: Any, modality_maps: Any) -> None:
+    """Pictures and maps must be there as a modality needs them."""
+    sees_picture, map_name = split_modality(modality)
+    if images is None and modality_maps is None:
+        raise ValueError("Expected `images` or `modality_maps`, got neither.")
+    if modality_maps is None:
+        if map_name is not None and MODALITIES[map_name].function is None:
+            call = f"processor({'images, ' if sees_picture else ''}modality_maps=...)"
+            raise ValueError(
+                f"Modality {modality!r} needs maps that a network makes ({MODALITIES[map_name].task}), got pictures "
+                f"alone, and a processor runs no network. Make 8-bit maps and call {call}, or score with "
+                "hf_aesthetics, which makes them."
+            )
+    elif map_name is None:
+        raise ValueError(
+            "`modality_maps` were given, but this processor has modality 'rgb', which reads the pictures. "
+            "Pass `images`, or load the processor of the modality's own checkpoint."
+        )
+    elif sees_picture and images is None:
+        raise ValueError(f"Modality {modality!r} needs `images` beside `modality_maps`, got maps alone.")
+    elif isinstance(images, (list, tuple)) and isinstance(modality_maps, (list, tuple)):
+        if len(images) != len(modality_maps) and (images or sees_picture):
+            raise ValueError(f"Every picture needs one map, got {len(modality_maps)} maps for {len(images)} pictures.")
+
+
+def _check_pairs(pictures: list[torch.Tensor], maps: list[torch.Tensor]) -> None:
+    """A map may have another resolution than its picture, but must have its proportions, up to 5 % or a pixel."""
+    if len(pictures) != len(maps):
+        raise ValueError(f"Every picture needs one map, got {len(maps)} maps for {len(pictures)} pictures.")
+    for picture, map_ in zip(pictures, maps, strict=True):
+        (height, width), (map_height, map_width) = picture.shape[-2:], map_.shape[-2:]
+        expected = map_width * height / width
+        if abs(map_height - expected) > max(0.05 * expected, 1, height / width):
+            raise ValueError(
+                f"A map must have the proportions of its picture, got a map of {map_width} x {map_height} for a "
+                f"picture of {width} x {height} pixels. Make it of the upright picture."
+            )
 
 
 def _to_uint8(image: Any) -> Any:
@@ -285,4 +363,4 @@ def _pretrained_statistics(checkpoint: str) -> dict[str, Any]:
     return {**statistics, "size": {"height": size[0], "width": size[1]}, "resample": resample}
 
 
-__all__ = ["ModalityImageProcessor", "ModalityImageProcessorKwargs", "view_box"]
+__all__ = ["ModalityImageProcessor", "ModalityImageProcessorKwargs", "shrink", "view_box"]

@@ -81,6 +81,19 @@ class NimaHead(nn.Module):
             return self.dense(self.dropout(features.to(self.dense.weight.dtype)))
 
 
+class EarlyFusion(nn.Conv2d):
+    """
+    A picture with a map as its fourth channel, `(B, 4, H, W)` -> what a backbone reads, `(B, 3, H, W)`.
+
+    A convolution of one pixel in front of the backbone, which starts as the picture alone: the model begins exactly as
+    the one without the map. With a convolutional stem this is a wider stem whose new filters lie in the span of the
+    old ones; it works for every backbone alike, which is why we chose it.
+    """
+
+    def __init__(self) -> None:
+        super().__init__(4, 3, kernel_size=1, bias=False)
+
+
 class NimaPreTrainedModel(PreTrainedModel):
     """Weights, freezing and loading that are the same for every head over a backbone."""
 
@@ -104,6 +117,8 @@ class NimaPreTrainedModel(PreTrainedModel):
         if isinstance(module, NimaHead):
             init.normal_(module.dense.weight, std=self.config.initializer_range)
             init.zeros_(module.dense.bias)
+        elif isinstance(module, EarlyFusion):
+            init.dirac_(module.weight)  # each output is the channel of its number
 
     def load_state_dict(self, state_dict, strict: bool = True, assign: bool = False):
         """
@@ -201,6 +216,8 @@ class NimaForAestheticAssessment(NimaPreTrainedModel):
 
     def __init__(self, config: NimaConfig, backbone: PreTrainedModel | None = None) -> None:
         super().__init__(config)
+        # before the backbone, as in the forward pass: what is frozen of it cannot be computed once while this learns
+        self.early_fusion = EarlyFusion() if config.num_channels == 4 else None
         self.backbone = backbone if backbone is not None else build_backbone(config.backbone_config, config.pooling)
         self.score_head = NimaHead(config, sum(self.feature_sizes))
         self.supports_gradient_checkpointing = self.backbone.supports_gradient_checkpointing
@@ -262,8 +279,15 @@ class NimaForAestheticAssessment(NimaPreTrainedModel):
                 Whether to return `spatial_features` and the backbone's hidden states.
 
         Raises:
-            ValueError: If `labels` has another shape, or rows that do not sum to 1.
+            ValueError: If `pixel_values` or `labels` has another shape, or rows of `labels` do not sum to 1.
         """
+        if pixel_values.shape[1] != self.config.num_channels:
+            raise ValueError(
+                f"`pixel_values` must have shape (batch_size, {self.config.num_channels}, height, width), got "
+                f"{tuple(pixel_values.shape)}. Is it the processor of this checkpoint?"
+            )
+        if self.early_fusion is not None:
+            pixel_values = self.early_fusion(pixel_values)
         pooling, stages = self.config.pooling, self.config.pooled_stages
         with (
             record_last_block_input(self.backbone) if output_hidden_states else nullcontext([]) as block_inputs,

@@ -1,6 +1,6 @@
 """Scoring pictures with a checkpoint, one batch or a stream of files. Knows nothing about data sets or metrics."""
 
-from .loading import hash_weights
+from ..strict_loading import hash_weights
 from .scorer import AestheticScorer
 from .stream import PictureScore, score_pictures
 from .tables import check_destination, write_scores

@@ -7,15 +7,17 @@ Knows nothing about folders, data sets or metrics.
 import hashlib
 import json
 import os
+import threading
 from typing import Any
 
 import torch
-from transformers import BatchFeature, PreTrainedModel
+from transformers import AutoModelForImageClassification, BatchFeature, PreTrainedModel
 from transformers.image_processing_utils import BaseImageProcessor
 from transformers.utils import ModelOutput
 
+from ..extraction import ModalityExtractor, choose_device
 from ..pipelines import AestheticRecord, aesthetic_records, check_scorer_config, make_pixel_values
-from .loading import load_checkpoint
+from ..strict_loading import load_checkpoint
 
 
 class AestheticScorer:
@@ -58,12 +60,14 @@ class AestheticScorer:
         device: str | torch.device | None = None,
     ) -> None:
         check_scorer_config(model.config, name)
-        self.device = _choose_device(device)
+        self.device = choose_device(device)
         self.model = model.eval()
         self.model.to(self.device)
         self.processor = processor
         self.name = name
         self.revision = revision
+        self._extractor: ModalityExtractor | None = None
+        self._extractor_lock = threading.Lock()
 
     @classmethod
     def from_pretrained(
@@ -91,8 +95,14 @@ class AestheticScorer:
             OSError: If there is no such checkpoint or revision, or it cannot be read.
             ValueError: If it is no scorer, its weights do not fit the model, or the machine has no such device.
         """
-        device = _choose_device(device)  # before anything is downloaded
-        loaded = load_checkpoint(checkpoint, revision=revision, trust_remote_code=trust_remote_code)
+        device = choose_device(device)  # before anything is downloaded
+        loaded = load_checkpoint(
+            checkpoint,
+            AutoModelForImageClassification,
+            check_scorer_config,
+            revision=revision,
+            trust_remote_code=trust_remote_code,
+        )
         return cls(loaded.model, loaded.processor, name=loaded.name, revision=loaded.revision, device=device)
 
     @property
@@ -112,12 +122,27 @@ class AestheticScorer:
         fields = {
             name: value
             for name, value in self.processor.to_dict().items()
-            # where the code lies is no part of what it does
-            if value is not None and name != "auto_map" and not name.startswith("_")
+            # where code and extractor lie is no part of what they do; the revision says which extractor it is
+            if value is not None and name not in ("auto_map", "extractor_checkpoint") and not name.startswith("_")
         }
         digest = hashlib.sha256(json.dumps(fields, sort_keys=True, default=str).encode()).hexdigest()[:12]
         size = "x".join(str(side) for side in dict(fields.get("size", {})).values() if side is not None)
         return f"{fields.get('modality', 'rgb')}, {fields.get('view', 'resize')} {size}, {digest}"
+
+    @property
+    def extractor(self) -> ModalityExtractor | None:
+        """
+        The network that makes the maps which the model sees; `None` where it needs none. Loaded when it is first
+        asked for: who has the maps does not need it.
+
+        Raises:
+            OSError: If it cannot be loaded.
+            ValueError: If the processor names none, or a network for another task.
+        """
+        with self._extractor_lock:
+            if self._extractor is None:
+                self._extractor = ModalityExtractor.of_processor(self.processor, self.device)
+            return self._extractor
 
     @property
     def notice(self) -> str | None:
@@ -133,14 +158,13 @@ class AestheticScorer:
                 Pictures; all but arrays are read by [`read_image`].
             modality_maps (`list`, *optional*):
                 Maps of the pictures that were made before, such as a column of a data set. They are used in place of
-                `images`.
+                `images`, or beside them by a model for `"rgb+<map>"`. Where they are missing, they are made.
 
         Raises:
             ImageReadError: If a picture cannot be read.
         """
-        if modality_maps is not None:
-            return self.processor(images, modality_maps=modality_maps, return_tensors="pt")
-        return make_pixel_values(self.processor, images)
+        extractor = self.extractor if modality_maps is None else None
+        return make_pixel_values(self.processor, images, modality_maps, extractor)
 
     def forward(self, inputs: BatchFeature) -> ModelOutput:
         """
@@ -166,16 +190,3 @@ class AestheticScorer:
     def score(self, images: list[Any], modality_maps: list[Any] | None = None) -> list[AestheticRecord]:
         """One batch as records, one a picture; takes what [`predict`] takes."""
         return aesthetic_records(self.predict(images, modality_maps), self.model.config)
-
-
-def _choose_device(device: str | torch.device | None) -> torch.device:
-    if device is None:
-        device = "cuda" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() else "cpu"
-    try:
-        torch.empty(0, device=device)
-    except (RuntimeError, AssertionError) as error:
-        raise ValueError(
-            f"`device` must be one that this machine has, such as 'cpu', got {str(device)!r} "
-            f"({str(error).splitlines()[0]}). Leave it out to have one chosen."
-        ) from error
-    return torch.device(device)

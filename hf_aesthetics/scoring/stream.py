@@ -84,6 +84,7 @@ def score_pictures(
             more than 8.
 
     Raises:
+        OSError: If the network that makes the maps of the model cannot be loaded.
         ValueError: If `batch_size` or `num_workers` is less than 1.
 
     Example:
@@ -99,6 +100,7 @@ def score_pictures(
     for name, value in (("batch_size", batch_size), ("num_workers", num_workers)):
         if value < 1:
             raise ValueError(f"`{name}` must be at least 1, got {value}.")
+    _ = scorer.extractor  # what is wrong with it must not be told for every file
     return _stream_scores(scorer, iter(paths), batch_size, num_workers)
 
 

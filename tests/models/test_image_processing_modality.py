@@ -9,11 +9,12 @@ from PIL import Image
 from transformers import AutoImageProcessor, ViTImageProcessor
 
 from hf_aesthetics import ModalityImageProcessor
-from hf_aesthetics.models.modality_maps import MODALITY_MAPS, make_modality_maps
+from hf_aesthetics.models.modality_maps import MODALITIES, make_modality_maps
 
 
 SMALL = {"height": 32, "width": 32}
 PLAIN = {"do_normalize": False, "size": SMALL}
+CLOSED_FORM = [name for name, row in MODALITIES.items() if row.function is not None]
 
 
 def photograph(height: int = 96, width: int = 128, seed: int = 0) -> Image.Image:
@@ -100,11 +101,11 @@ def test_values_off_the_scale_are_refused(array, message):
 
 @pytest.mark.parametrize("shape", [(1, 1), (20, 4000), (4000, 20)])
 @pytest.mark.parametrize("view", ["squash", "crop"])
-@pytest.mark.parametrize("modality", sorted(MODALITY_MAPS))
+@pytest.mark.parametrize("modality", [*CLOSED_FORM, "rgb", "rgb+blur"])
 def test_odd_shapes_pass(shape, view, modality):
     image = Image.fromarray(np.full((*shape, 3), 90, np.uint8))
     values = pixels(ModalityImageProcessor(size=SMALL, view=view, modality=modality), image)
-    assert values.shape == (1, 3, 32, 32) and torch.isfinite(values).all()
+    assert values.shape == (1, 4 if "+" in modality else 3, 32, 32) and torch.isfinite(values).all()
 
 
 def test_a_batch_of_mixed_sizes_equals_its_pictures():
@@ -116,7 +117,7 @@ def test_a_batch_of_mixed_sizes_equals_its_pictures():
     assert torch.equal(pixels(processor, *images, disable_grouping=False), together)
 
 
-@pytest.mark.parametrize("modality", [m for m, function in MODALITY_MAPS.items() if function is not None])
+@pytest.mark.parametrize("modality", CLOSED_FORM)
 def test_a_cached_map_equals_the_one_made_on_the_fly(modality):
     image = photograph(900, 700)
     processor = ModalityImageProcessor(size=SMALL, modality=modality)
@@ -137,7 +138,7 @@ def test_gray_is_pils_luma_and_constant_is_nothing():
 
 
 def test_unknown_modality_is_refused_with_the_list():
-    with pytest.raises(ValueError, match="one of \\['constant', 'gray', 'rgb'\\], got 'bluur'"):
+    with pytest.raises(ValueError, match="one of \\['blur', .*'gray'.* got 'bluur'"):
         ModalityImageProcessor(modality="bluur")
     with pytest.raises(ValueError, match="got 'bluur'"):
         ModalityImageProcessor()(photograph(), modality="bluur")
@@ -148,6 +149,74 @@ def test_maps_for_the_rgb_processor_are_refused():
         ModalityImageProcessor()(modality_maps=[photograph().convert("L")])
     with pytest.raises(ValueError, match="got neither"):
         ModalityImageProcessor()()
+
+
+def ramp_map(height: int = 96, width: int = 128) -> Image.Image:
+    return Image.linear_gradient("L").resize((width, height))
+
+
+@pytest.mark.parametrize("view", ["squash", "crop"])
+def test_early_fusion_is_the_picture_and_then_the_map(view):
+    picture, map_ = photograph(96, 160), ramp_map(48, 80)
+    processor = ModalityImageProcessor(size=SMALL, view=view, modality="rgb+depth", image_std=[0.5, 0.25, 1.0])
+    (fused,) = processor([picture], modality_maps=[map_], return_tensors="pt")["pixel_values"]
+    alone = ModalityImageProcessor(size=SMALL, view=view, image_std=[0.5, 0.25, 1.0])
+    assert fused.shape == (4, 32, 32) and torch.equal(fused[:3], pixels(alone, picture)[0])
+    cut = map_ if view == "squash" else map_.crop((19, 3, 61, 45))  # seven eighths of the shorter side
+    expected = np.asarray(cut.resize((32, 32), Image.Resampling.BILINEAR), dtype=float) / 127.5 - 1
+    assert np.abs(fused[3].numpy() - expected).max() < 0.03
+
+
+def test_early_fusion_makes_closed_form_maps_of_the_same_picture():
+    picture = photograph()
+    fused = pixels(ModalityImageProcessor(size=SMALL, modality="rgb+gray"), picture)
+    gray = ModalityImageProcessor(size=SMALL, modality="gray", image_mean=[0.5] * 3, image_std=[0.5] * 3)
+    assert torch.equal(fused[:, 3:], pixels(gray, picture)[:, :1])
+
+
+@pytest.mark.parametrize(
+    ("modality", "images", "maps", "message"),
+    [
+        ("depth", 1, None, "'depth' needs maps that a network makes.*call processor\\(modality_maps=...\\)"),
+        ("rgb+depth", 1, None, "'rgb.depth' needs maps.*call processor\\(images, modality_maps=...\\)"),
+        ("rgb+depth", None, [(96, 128)], "needs `images` beside"),
+        ("rgb+depth", 2, [(96, 128)], "one map, got 1 maps for 2 pictures"),
+        ("depth", 2, [(96, 128)], "one map, got 1 maps for 2 pictures"),
+        ("rgb+depth", 1, [(128, 96)], "a map of 96 x 128 for a picture of 128 x 96 pixels"),
+    ],
+)
+def test_maps_that_are_missing_or_of_another_picture_are_refused_in_one_line(modality, images, maps, message):
+    processor = ModalityImageProcessor(size=SMALL, modality=modality)
+    given = None if images is None else [photograph()] * images
+    with pytest.raises(ValueError, match=message) as refused:
+        processor(given, modality_maps=maps and [ramp_map(*size) for size in maps])
+    assert "\n" not in str(refused.value)
+
+
+def test_16_bit_and_float_maps_are_scaled_and_not_clipped():
+    processor, values = ModalityImageProcessor(modality="depth", **PLAIN), np.asarray(ramp_map(), dtype=np.uint16)
+    expected = processor(modality_maps=[ramp_map()], return_tensors="pt")["pixel_values"]
+    deep = values * 257
+    for map_ in (
+        deep,
+        Image.fromarray(deep),
+        Image.fromarray(deep.astype(np.int32)),
+        Image.fromarray(values.astype(np.float32) / 255),
+        values.astype(np.float32) / 255,
+    ):
+        assert torch.equal(processor(modality_maps=[map_], return_tensors="pt")["pixel_values"], expected)
+    with pytest.raises(ValueError, match="one channel, got shape .3, 96, 128"):
+        processor(modality_maps=[np.asarray(photograph())])
+
+
+def test_the_extractor_is_saved_with_the_processor(tmp_path):
+    fields = {"extractor_checkpoint": "org/depth", "extractor_revision": "5f2c"}
+    ModalityImageProcessor(modality="rgb+depth", size=SMALL, **fields).save_pretrained(tmp_path)
+    saved = json.loads((tmp_path / "preprocessor_config.json").read_text())
+    assert fields.items() <= saved.items() and saved["modality"] == "rgb+depth"
+    assert AutoImageProcessor.from_pretrained(tmp_path).extractor_revision == "5f2c"
+    ModalityImageProcessor(size=SMALL).save_pretrained(tmp_path)
+    assert not fields.keys() & json.loads((tmp_path / "preprocessor_config.json").read_text()).keys()
 
 
 def test_bad_fields_are_refused():

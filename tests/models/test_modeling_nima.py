@@ -50,6 +50,7 @@ BAD_VALUES = [
     ({"head_dropout": "high"}, "head_dropout"),
     ({"min_score": 7.0, "max_score": 7.0}, "7.0"),
     ({"num_labels": 1}, "got 1"),
+    ({"num_channels": 5}, "got 5"),
     ({"pooling": "max"}, "pooling"),
     ({"emd_order": 0.5}, "0.5"),
     ({"std_loss_weight": -1.0}, "-1.0"),
@@ -59,7 +60,8 @@ BAD_VALUES = [
 
 
 def tiny_models() -> dict[str, NimaConfig]:
-    return {name: NimaConfig(backbone_config=dict(config)) for name, config in BACKBONES.items()}
+    models = {name: NimaConfig(backbone_config=dict(config)) for name, config in BACKBONES.items()}
+    return models | {"fused": NimaConfig(backbone_config=dict(TINY_RESNET), num_channels=4)}
 
 
 @pytest.mark.parametrize("name", BACKBONES)
@@ -79,6 +81,28 @@ def test_one_fine_tuning_step_lowers_the_loss(name):
                 parameter -= step * parameter.grad
         after = model(pixel_values, labels=labels).loss
     assert after < before
+
+
+@pytest.mark.parametrize("name", BACKBONES)
+def test_early_fusion_starts_as_the_model_without_the_map_and_learns_from_it(name, tmp_path):
+    plain = NimaForAestheticAssessment(NimaConfig(backbone_config=dict(BACKBONES[name]))).eval()
+    plain.save_pretrained(tmp_path)
+    fused = NimaForAestheticAssessment.from_pretrained(tmp_path, num_channels=4).eval()
+    fused.freeze_stages(fused.num_stages)
+    pictures, maps = torch.rand(2, 3, 64, 64), torch.rand(2, 1, 64, 64)
+    outputs = fused(torch.cat([pictures, maps], dim=1))
+    torch.testing.assert_close(outputs.logits, plain(pictures).logits, atol=1e-6, rtol=1e-5)
+    outputs.score.sum().backward()
+    assert fused.early_fusion.weight.grad[:, 3].abs().max() > 0
+    assert not any(parameter.requires_grad for parameter in fused.backbone.parameters())
+
+
+@pytest.mark.parametrize(("num_channels", "given"), [(3, 4), (4, 3)])
+def test_another_number_of_channels_is_refused(num_channels, given):
+    model = NimaForAestheticAssessment(NimaConfig(backbone_config=dict(TINY_RESNET), num_channels=num_channels))
+    message = rf"\(batch_size, {num_channels}, height, width\), got \(1, {given}, 32, 32\)"
+    with pytest.raises(ValueError, match=message):
+        model(torch.rand(1, given, 32, 32))
 
 
 def test_score_is_the_mean_of_the_softmax_on_the_configured_scale():
