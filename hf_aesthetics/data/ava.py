@@ -18,6 +18,7 @@ from .columns import DatasetFacts, RatingScale, rating_features
 from .folder import RatedFolder
 from .picture_checks import SkippedPicture, check_pictures, stamp_files
 from .splits import SPLITS, hash_split
+from .table_rows import find_pictures
 
 
 AVA_SCALE = RatingScale(1, 10, 10)
@@ -134,7 +135,8 @@ def load_ava(
     files: list[str] = []
     problems: list[SkippedPicture | None] = [None] * len(ids)
     if with_pictures:
-        pictures = _find_pictures(data_dir)
+        folders = [f"{part}{name}" for part in ("", "AVA_dataset/") for name in _PICTURE_FOLDERS]
+        pictures = find_pictures(data_dir, folders)
         files = [f"{pictures}/{name}" for name in names]
         problems = check_pictures(files, names, num_proc)
     for row, (image_id, split) in enumerate(zip(ids, splits, strict=True)):
@@ -170,17 +172,6 @@ def _find_tables(data_dir: Path) -> Path:
                     raise FileNotFoundError(f"Expected {name} beside {_TABLE} in {str(folder)!r}, found none. {fetch}")
             return folder
     raise FileNotFoundError(f"Expected {_TABLE} in {str(folders[0])!r} or {str(folders[1])!r}, found none. {fetch}")
-
-
-def _find_pictures(data_dir: Path) -> Path:
-    candidates = [data_dir / part / name for part in ("", "AVA_dataset") for name in _PICTURE_FOLDERS]
-    for folder in candidates:
-        if folder.is_dir() and next(folder.glob("*.jpg"), None):
-            return folder.absolute()
-    raise FileNotFoundError(
-        f"Expected the pictures as <id>.jpg in {str(candidates[0])!r}, found none there, nor in "
-        f"{', '.join(_PICTURE_FOLDERS[1:])}. Unpack them there, or pass with_pictures=False."
-    )
 
 
 def _read_table(path: Path) -> np.ndarray:
@@ -282,7 +273,7 @@ def _make_columns(
         "num_votes": pa.array(total.astype(np.int32)),
         "semantic_tags": _make_tags(table[:, _TAG_IDS], _read_names(tables / _TAGS), tables / _TABLE),
         "challenge": _take_names(_read_names(tables / _CHALLENGES), table[:, _CHALLENGE]),
-        "styles": _make_styles(ids, tables),
+        "styles": read_styles(ids, tables),
     }
     if files:
         content = pa.nulls(len(files), pa.binary())  # a row names its file, and `datasets` reads it
@@ -304,8 +295,11 @@ def _make_tags(tag_ids: np.ndarray, names: dict[int, str], path: Path) -> pa.Arr
     return _make_lists(_take_names(names, tag_ids[is_tag]), is_tag.sum(axis=1))
 
 
-def _make_styles(ids: Sequence[str], tables: Path) -> pa.Array:
-    """Names of the styles of every picture: one for those of the training list, any number for the test list."""
+def read_styles(ids: Sequence[str], tables: Path) -> pa.Array:
+    """
+    Names of the styles of pictures, from `style_image_lists/` in a folder: one for a picture of the training list, of
+    which the others are unknown; any number for one of the test list; null for all others.
+    """
     style_names, *lists = (tables / name for name in _STYLE_LISTS)
     names = _read_names(style_names)
     train_ids, train_styles, test_ids, test_rows = (_read_column(path) for path in lists)

@@ -6,7 +6,7 @@ used that of `picture_checks.py`.
 
 import logging
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -121,27 +121,79 @@ def load_folder(
     data_dir = Path(data_dir)
     path = _find_table(data_dir, table)
     content = read_rating_table(path, scale, attributes)
-    files = [_locate(data_dir, record["file_name"]) for record in content.records]
-    rows: dict[str, list[dict[str, Any]]] = {split: [] for split in SPLITS}
-    problems = check_pictures(files, [record["file_name"] for record in content.records], num_proc)
+    return collect_pictures(
+        path,
+        content.records,
+        [_locate(data_dir, record["file_name"]) for record in content.records],
+        content.scale,
+        content.attribute_types,
+        max_skipped=max_skipped,
+        shares=(validation, test, seed),
+        num_proc=num_proc,
+        advice=f"File names are relative to {str(data_dir)!r} or its subfolder 'images'.",
+    )
+
+
+def collect_pictures(
+    table: Path,
+    records: Sequence[dict[str, Any]],
+    files: Sequence[str] | None,
+    scale: RatingScale,
+    attributes: Mapping[str, Any],
+    *,
+    max_skipped: float,
+    shares: tuple[float, float, int],
+    num_proc: int | None = None,
+    advice: str = "Fetch the others, or pass a larger `max_skipped` and state the fingerprint of your splits.",
+) -> RatedFolder:
+    """
+    Checks the pictures that a table rates, and puts them into their splits.
+
+    Args:
+        table (`Path`):
+            What errors and warnings call the collection.
+        records (`Sequence[dict]`):
+            One a picture: `file_name`, `image_id`, `split` or `None`, the label columns of `columns.py`, attributes.
+        files (`Sequence[str]`, *optional*):
+            Their paths. Without them there is no column `image`, and no picture has to be there.
+        scale (`RatingScale`):
+            The scale of the ratings.
+        attributes (`Mapping[str, Any]`):
+            Types of the attributes.
+        max_skipped (`float`):
+            Largest share of the pictures that may be left out.
+        shares (`tuple[float, float, int]`):
+            Shares of validation and test, and the seed, for records without a split.
+        num_proc (`int`, *optional*):
+            Number of processes that decode the pictures.
+        advice (`str`, *optional*):
+            How the error about too many pictures left out ends.
+
+    Raises:
+        ValueError: If too many pictures cannot be read.
+    """
+    names = [record["file_name"] for record in records]
+    problems = [None] * len(records) if files is None else check_pictures(files, names, num_proc)
     skipped = [problem for problem in problems if problem is not None]
-    for record, file, problem in zip(content.records, files, problems, strict=True):
-        if problem is not None:
-            continue
-        del record["file_name"]
-        split = record.pop("split")
-        rows[split or hash_split(record["image_id"], validation, test, seed)].append({"image": file, **record})
+    rows: dict[str, list[dict[str, Any]]] = {split: [] for split in SPLITS}
+    for number, (record, problem) in enumerate(zip(records, problems, strict=True)):
+        if problem is None:
+            row = {name: value for name, value in record.items() if name not in ("file_name", "split")}
+            image = {} if files is None else {"image": files[number]}
+            rows[record["split"] or hash_split(record["image_id"], *shares)].append({**image, **row})
     if skipped:
-        names = ", ".join(picture.file_name for picture in skipped[:3]) + (", ..." if len(skipped) > 3 else "")
-        report = f"{path}: {len(skipped)} of {len(files)} pictures cannot be used: {names}. {skipped[0].reason}"
-        if len(skipped) > max_skipped * len(files):
-            raise ValueError(f"{report} File names are relative to {str(data_dir)!r} or its subfolder 'images'.")
+        listed = ", ".join(picture.file_name for picture in skipped[:3]) + (", ..." if len(skipped) > 3 else "")
+        report = f"{table}: {len(skipped)} of {len(records)} pictures cannot be used: {listed}. {skipped[0].reason}"
+        if len(skipped) > max_skipped * len(records):
+            raise ValueError(f"{report} {advice}")
         logger.warning("%s They are left out; `skipped` has all reasons.", report)
-    features = rating_features(content.scale.num_bins, content.attribute_types)
+    features = rating_features(scale.num_bins, attributes)
+    if files is None:
+        del features["image"]
     splits: dict[str | NamedSplit, Dataset] = {
         split: _build_dataset(split, features, found) for split, found in rows.items() if found
     }
-    return RatedFolder(DatasetDict(splits), content.scale, skipped)
+    return RatedFolder(DatasetDict(splits), scale, skipped)
 
 
 def _find_table(data_dir: Path, table: str | Path | None) -> Path:
@@ -169,7 +221,7 @@ def _locate(data_dir: Path, file_name: str) -> str:
 
 def _build_dataset(split: str, features: Features, rows: list[dict[str, Any]]) -> Dataset:
     # tuples, because a list would be cut into one shard a row; a file on disk, so that `map` caches its results
-    stamps = tuple(stamp_files([row["image"] for row in rows]))
+    stamps = tuple(stamp_files([row["image"] for row in rows if "image" in row]))
     return Dataset.from_generator(
         _yield_rows, features=features, gen_kwargs={"rows": tuple(rows), "stamps": stamps}, split=NamedSplit(split)
     )

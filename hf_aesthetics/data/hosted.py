@@ -31,9 +31,11 @@ from huggingface_hub.errors import RemoteEntryNotFoundError
 from ..hub_faults import reading_from_hub
 from ..images import find_images
 from ..licensing import Permission, license_permission
+from ..models.modality_maps import split_modality
 from .cache_files import keep_table
 from .columns import LABEL_COLUMNS, DatasetFacts, RatingScale
 from .folder import FACTS as FOLDER_FACTS
+from .modality_columns import add_modality_column, map_columns
 from .picture_checks import check_pictures, stamp_files
 from .splits import SPLITS, hash_split
 
@@ -87,9 +89,9 @@ def load_hosted(
     Loads a rated collection from the Hub, or from a folder of the same layout.
 
     Maps of the modality are taken from the configuration of that name, or from a column of that name; the pictures are
-    not needed then. Otherwise the pictures are those of the collection, or of `data_dir`: the picture of a row is the
-    file whose path, name or name without its suffix is the `image_id`. Rows without a picture that can be read are
-    left out, counted in a warning and in `left_out`.
+    not needed then, except for `"rgb+<map>"`. Otherwise the pictures are those of the collection, or of `data_dir`:
+    the picture of a row is the file whose path, name or name without its suffix is the `image_id`. Rows without a
+    picture that can be read are left out, counted in a warning and in `left_out`.
 
     Splits stay as published. Where `validation` or `test` is missing, a hash of the ids cuts it off from `train`.
 
@@ -116,15 +118,24 @@ def load_hosted(
         commit = None if is_folder else resolve_revision(name, repo_type="dataset", revision=revision).resolved
         card = _read_card(name, commit)
         configs = get_dataset_config_names(name, revision=commit)
-        config = next(known for known in (modality, "default", configs[0]) if known in configs)
+        sees_picture, map_name = split_modality(modality or "rgb")
+        wanted = (None if sees_picture else map_name, "default", configs[0])
+        config = next(known for known in wanted if known in configs)
         options: dict[str, Any] = {"path": name, "name": config, "revision": commit, "streaming": streaming}
         splits: Any = load_dataset(**options, num_proc=None if streaming else num_proc)
+        if sees_picture and map_name in configs and not streaming:
+            of_maps: dict[str, Any] = {**options, "name": map_name}
+            maps_alone: Any = load_dataset(**of_maps, num_proc=num_proc)
+            joined = {part: _join_maps(rows, maps_alone, str(part), str(map_name)) for part, rows in splits.items()}
+            splits = DatasetDict(joined)
         columns = _require_columns(name, splits)
-        maps = modality if modality in columns else None
-        pictures = maps or ("image" if "image" in columns else None)
+        maps = map_name if map_name in columns else None
+        pictures = "image" if "image" in columns else None
+        pictures = pictures if sees_picture else maps or pictures
         _check_sources(name, pictures, configs, modality, data_dir, streaming)
         if streaming:
-            splits = load_dataset(**options, columns=[pictures, *LABEL_COLUMNS])
+            sources = map_columns(modality or "rgb", maps)
+            splits = load_dataset(**options, columns=[*sources, *LABEL_COLUMNS])
             labels = _fetch_labels(options)
     left_out: dict[str, int] = {}
     if not streaming:
@@ -185,6 +196,14 @@ def _require_columns(name: str, splits: Any) -> list[str]:
     if missing := [column for column in LABEL_COLUMNS if column not in columns]:
         raise ValueError(f"{name} must have the columns {', '.join(LABEL_COLUMNS)}, but lacks {', '.join(missing)}.")
     return columns
+
+
+def _join_maps(rows: Dataset, maps: Any, part: str, map_name: str) -> Dataset:
+    if map_name in rows.column_names:
+        return rows
+    if part not in maps:
+        raise ValueError(f"The {map_name} maps must have the splits of the pictures, but lack {part!r}.")
+    return add_modality_column(rows, maps[part].select_columns(["image_id", map_name]))
 
 
 def _check_sources(

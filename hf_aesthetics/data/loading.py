@@ -4,23 +4,29 @@ Knows nothing about models.
 """
 
 import os
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 from datasets import Dataset, DatasetDict, Image, IterableDatasetDict
 
-from . import ava, folder, oasis, synthetic
+from ..models.modality_maps import split_modality
+from . import aadb, ava, cadb, eva, folder, oasis, para, synthetic
 from .columns import LABEL_COLUMNS, DatasetFacts, RatingScale, infer_rating_scale, known_votes
 from .hosted import load_hosted
-from .modality_columns import join_cached_maps
-from .rendering.stream import MAPS
+from .modality_columns import ModalityColumn, add_modality_column, cache_modality_column
 from .splits import SPLITS
 
 
-# the collections that this package reads from their published layout
-LOCAL_COLLECTIONS = ("ava", "folder", "oasis", "synthetic")
+# the collections that this package reads from their published layout; those with attributes are all loaded alike
+_WITH_ATTRIBUTES = {
+    "aadb": (aadb.load_aadb, aadb.FACTS),
+    "cadb": (cadb.load_cadb, cadb.FACTS),
+    "eva": (eva.load_eva, eva.FACTS),
+    "para": (para.load_para, para.FACTS),
+}
+LOCAL_COLLECTIONS = tuple(sorted(("ava", "folder", "oasis", "synthetic", *_WITH_ATTRIBUTES)))
 
 
 @dataclass(frozen=True)
@@ -40,7 +46,7 @@ class RatedCollection:
         revision (`str`, *optional*):
             Commit on the Hub, where it comes from there.
         modality_column (`str`, *optional*):
-            Column of cached maps to train on in place of the pictures, which need not be there then.
+            Column of maps to train on, in place of the pictures, which need not be there then, or beside them.
         left_out (`dict[str, int]`, *optional*):
             How many pictures were left out, by the kind of reason.
         streamed_labels (`DatasetDict`, *optional*):
@@ -93,7 +99,8 @@ def load_collection(
 
     Args:
         name (`str`):
-            `"ava"`, `"oasis"` or `"folder"` (with `data_dir`), `"synthetic"`, or a Hub repository like `"org/name"`.
+            `"aadb"`, `"ava"`, `"cadb"`, `"eva"`, `"oasis"`, `"para"` or `"folder"` (with `data_dir`), `"synthetic"`,
+            or a Hub repository like `"org/name"`.
         data_dir (`str` or `Path`, *optional*):
             Where the pictures and their table lie; of a Hub repository without pictures, the pictures alone.
         scale (`RatingScale`, *optional*):
@@ -105,7 +112,8 @@ def load_collection(
         seed (`int`, *optional*, defaults to 0):
             Seed of the rendered scenes.
         modality (`str`, *optional*):
-            What to train on: where there are maps of it, they stand in `modality_column`.
+            What to train on: where the collection has maps of it, they stand in `modality_column`. Of rendered scenes
+            that is `"depth"`, by the renderer. Others are made by [`add_maps`].
         streaming (`bool`, *optional*, defaults to `False`):
             Whether the pictures or maps of a Hub repository are read while they are used.
         num_proc (`int`, *optional*):
@@ -161,6 +169,7 @@ def _load_local(
     num_proc: int | None,
     exclude_ids: str | Path | None,
 ) -> RatedCollection:
+    _, map_name = split_modality(modality or "rgb")
     left_out: dict[str, int] = {}
     if name == "synthetic":
         held_out = max(2, num_pictures // 10)
@@ -170,8 +179,10 @@ def _load_local(
             held_out,
             seed=seed,
             num_proc=num_proc or os.cpu_count(),
-            with_maps=modality in MAPS,
+            with_maps=map_name == "depth",
         )
+        if map_name == "depth":
+            splits = splits.rename_column("true_depth", "depth")
         facts = synthetic.FACTS
     elif data_dir is None:
         raise ValueError(f"The data set {name!r} needs the folder of its pictures. Pass --data_dir PATH.")
@@ -180,6 +191,10 @@ def _load_local(
     elif name == "ava":
         found = ava.load_ava(data_dir, exclude_ids=exclude_ids, num_proc=num_proc or os.cpu_count())
         splits, facts, left_out = found.splits, ava.FACTS, found.skipped_by_kind
+    elif name in _WITH_ATTRIBUTES:
+        load, facts = _WITH_ATTRIBUTES[name]
+        found = load(data_dir, num_proc=num_proc)
+        splits, scale, left_out = found.splits, scale or found.scale, found.skipped_by_kind
     else:
         loaded = folder.load_folder(data_dir, scale=scale, num_proc=num_proc)
         name, splits, facts = Path(data_dir).resolve().name, loaded.splits, folder.FACTS
@@ -190,11 +205,43 @@ def _load_local(
                 f"{data_dir} must have pictures for {', '.join(SPLITS)}, but has none for {part!r}. "
                 "Add pictures, or say in a column `split` which picture is for what."
             )
-    splits = join_cached_maps(splits, modality)
     train = splits["train"]
     scale = _agreed_scale(name, train, scale)
-    has_maps = modality is not None and isinstance(train.features.get(modality), Image)
-    return RatedCollection(name, splits, scale, facts, None, modality if has_maps else None, left_out)
+    has_maps = map_name is not None and isinstance(train.features.get(map_name), Image)
+    return RatedCollection(name, splits, scale, facts, None, map_name if has_maps else None, left_out)
+
+
+def add_maps(collection: RatedCollection, column: ModalityColumn, num_proc: int | None = None) -> RatedCollection:
+    """
+    A collection with a column of maps, which are made where [`cache_modality_column`] has not made them before.
+
+    Args:
+        collection ([`RatedCollection`]):
+            With its pictures on disk, as it was loaded: maps are found again for the very same rows.
+        column ([`ModalityColumn`]):
+            The maps. A column of this name that the collection has already gives way.
+        num_proc (`int`, *optional*):
+            Number of processes, see [`cache_modality_column`]; by default what [`ModalityColumn`] suggests, so a
+            script needs the usual `if __name__ == "__main__":`.
+
+    Raises:
+        ValueError: If the collection is streamed or has no pictures, or one of them cannot be read.
+    """
+    if collection.is_streaming:
+        raise ValueError(
+            f"Maps can be made of rows on disk, but those of {collection.name} are streamed. Load them without."
+        )
+    splits, loaded = DatasetDict(), cast(DatasetDict, collection.splits)
+    for name, rows in loaded.items():
+        if "image" not in rows.column_names:
+            raise ValueError(
+                f"{column.modality} maps are made of pictures, but {collection.name} has none. Give its data_dir."
+            )
+        rows = rows.remove_columns([column.modality]) if column.modality in rows.column_names else rows
+        maps = cache_modality_column(rows, column, num_proc=num_proc or column.suggest_num_proc(len(rows)))
+        # rows that were picked of others cannot be put beside the maps without a copy of their pictures
+        splits[name] = add_modality_column(rows if rows._indices is None else rows.flatten_indices(), maps)
+    return replace(collection, splits=splits, modality_column=column.modality)
 
 
 def _agreed_scale(name: str, train: Dataset, given: RatingScale | None) -> RatingScale:

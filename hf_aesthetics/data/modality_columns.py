@@ -1,23 +1,25 @@
 """Columns of modality maps that are made once and kept, so that training reads them in place of the pictures.
 
-Knows nothing about models or ratings. What a map looks like is the matter of the processor that makes it.
+Knows nothing about models or ratings. What a map looks like is the matter of the extractor that makes it.
 """
 
 import hashlib
 import io
-from collections.abc import Iterable
+import os
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from functools import cached_property
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
+import PIL.Image
 import pyarrow as pa
-from datasets import Dataset, DatasetDict, Features, Image, Value, concatenate_datasets
-from torchvision.transforms.v2 import functional as tvF
+from datasets import Dataset, Features, Image, Value, concatenate_datasets
 
+from ..extraction import ModalityExtractor, resolve_extractor
 from ..images import ImageReadError, read_image
 from ..models.image_processing_modality import ModalityImageProcessor
-from ..models.modality_maps import check_modality
+from ..models.modality_maps import MODALITIES, split_modality
 from .cache_files import cache_folder, make_files, open_table, write_tables
 
 
@@ -32,44 +34,74 @@ class ModalityColumn:
 
     Args:
         modality (`str`):
-            A modality of [`ModalityImageProcessor`] that has maps, which also becomes the name of the column.
+            A map of [`~hf_aesthetics.models.modality_maps.MODALITIES`], which also becomes the name of the column.
+        checkpoint (`str`, *optional*):
+            The network that makes it, where one does; that of the table where it is left out.
+        revision (`str`, *optional*):
+            Commit, branch or tag of the network. It is resolved, to the newest commit where it is left out; of a
+            folder, to the hash of the weights.
         map_size (`int`, *optional*, defaults to 512):
             Longer side of the maps in pixels, at most; that of the processor which will read them.
-        version (`int`, *optional*, defaults to 1):
-            Raised when the code that makes the maps changes what comes out, so that none is left from before.
+        version (`int`, *optional*):
+            That of the function in the table. It is raised when the function changes what comes out, so that no map is
+            left from before.
 
     Raises:
-        ValueError: If there is no such modality, or it is the picture itself.
+        OSError: If there is no such checkpoint or revision.
+        ValueError: If there is no such map, or it needs a checkpoint or takes none.
 
     Example:
-        >>> from PIL import Image
-        >>> ModalityColumn("gray").make_map(Image.new("RGB", (1024, 768), "white")).size
-        (512, 384)
+        >>> ModalityColumn("gray")
+        ModalityColumn(modality='gray', checkpoint=None, revision=None, map_size=512, version=1)
     """
 
     modality: str
+    checkpoint: str | None = None
+    revision: str | None = None
     map_size: int = 512
-    version: int = 1
+    version: int | None = None
 
     def __post_init__(self) -> None:
-        check_modality(self.modality)
-        if self.modality == "rgb":
-            raise ValueError("Expected a modality that has maps, got 'rgb', which is the picture itself.")
+        checkpoint, revision = resolve_extractor(self.modality, self.checkpoint, self.revision)
+        version = MODALITIES[self.modality].version if self.version is None else self.version
+        for name, value in (("checkpoint", checkpoint), ("revision", revision), ("version", version)):
+            object.__setattr__(self, name, value)
 
-    @cached_property
-    def processor(self) -> ModalityImageProcessor:
-        """What makes the maps, here and where training makes them on the fly."""
-        return ModalityImageProcessor(modality=self.modality, map_size=self.map_size)
+    @classmethod
+    def of_processor(cls, processor: ModalityImageProcessor) -> "ModalityColumn | None":
+        """The maps that a processor's model is trained on; `None` where it sees the picture alone."""
+        _, map_name = split_modality(processor.modality)
+        if map_name is None:
+            return None
+        return cls(map_name, processor.extractor_checkpoint, processor.extractor_revision, processor.map_size)
 
     @property
     def features(self) -> Features:
         """Types of the columns: 8-bit maps, and the ids by which they are joined."""
         return Features({"image_id": Value("string"), self.modality: Image(mode="L")})
 
-    def make_map(self, picture):
-        """The map of one upright sRGB picture (`PIL.Image.Image`), as a picture of mode `"L"`."""
-        (modality_map,) = self.processor.make_modality_maps(tvF.pil_to_tensor(picture)[None])
-        return tvF.to_pil_image(modality_map)
+    @property
+    def key(self) -> str:
+        """What the maps follow from, beside the pictures. A folder may be moved; its weights tell."""
+        source = self.checkpoint if self.checkpoint and not Path(self.checkpoint).is_dir() else None
+        return repr((self.modality, source, self.revision, self.map_size, self.version))
+
+    def suggest_num_proc(self, num_rows: int) -> int:
+        """How many processes suit a program: a core each for closed-form maps, where there is enough to do."""
+        return 1 if self.checkpoint is not None else min(os.cpu_count() or 1, 1 + num_rows // 500)
+
+
+def map_columns(modality: str, modality_column: str | None) -> list[str]:
+    """
+    The columns from which a model of a modality gets what it sees.
+
+    Example:
+        >>> map_columns("rgb+depth", "depth"), map_columns("depth", "depth"), map_columns("blur", None)
+        (['image', 'depth'], ['depth'], ['image'])
+    """
+    sees_picture, _ = split_modality(modality)
+    columns = ["image"] if sees_picture or modality_column is None else []
+    return columns if modality_column is None else [*columns, modality_column]
 
 
 def cache_modality_column(
@@ -82,9 +114,9 @@ def cache_modality_column(
     """
     Makes the maps of all pictures, or finds those that were made before.
 
-    They lie in Arrow files that are mapped into memory: no second copy is made for reading or joining, and memory
-    stays flat. What was stopped goes on where it was. Maps are made anew when the column, its version or the rows
-    change.
+    A network runs where a GPU is, if there is one. The maps lie in Arrow files that are mapped into memory: no second
+    copy is made for reading or joining, and memory stays flat. What was stopped goes on where it was. Maps are made
+    anew when the column, its revision, its version or the rows change.
 
     Args:
         dataset (`Dataset`):
@@ -171,21 +203,12 @@ def add_modality_column(dataset: Dataset, maps: Dataset) -> Dataset:
     return concatenate_datasets([dataset, maps.remove_columns("image_id")], axis=1)
 
 
-def join_cached_maps(splits: DatasetDict, modality: str | None) -> DatasetDict:
-    """The splits with a column of maps where [`cache_modality_column`] has made it for each, else as they are."""
-    if modality in (None, "rgb") or any(modality in part.column_names for part in splits.values()):
-        return splits
-    maps = {name: find_modality_column(part, ModalityColumn(modality)) for name, part in splits.items()}
-    joined = {name: add_modality_column(splits[name], part) for name, part in maps.items() if part is not None}
-    return DatasetDict(joined) if len(joined) == len(splits) else splits
-
-
 def _plan_files(
     dataset: Dataset, column: ModalityColumn, cache_dir: str | Path | None, rows_a_file: int | None
 ) -> tuple[Path, dict[str, range]]:
     """The folder of a column, and which rows lie in which of its files."""
     size = rows_a_file or max(16, -(-len(dataset) // _MAX_FILES))
-    key = hashlib.sha256(repr((column, dataset._fingerprint, size)).encode()).hexdigest()
+    key = hashlib.sha256(repr((column.key, dataset._fingerprint, size)).encode()).hexdigest()
     parent = cache_folder("modality_columns") if cache_dir is None else Path(cache_dir)
     parts = [range(start, min(start + size, len(dataset))) for start in range(0, len(dataset), size)]
     return parent / f"{column.modality}-{key[:32]}", {f"{part.start:09d}.arrow": part for part in parts}
@@ -198,18 +221,33 @@ def _write_maps(path: Path, job: tuple[ModalityColumn, Dataset]) -> None:
 
 
 def _make_maps(column: ModalityColumn, batch: Any) -> pa.Table:
-    maps = []
+    maps = _extractor(column).make_maps(_read_pictures(column, batch))
+    encoded = [{"bytes": encode_map(map_), "path": None} for map_ in maps]
+    schema = column.features.arrow_schema
+    return pa.table({"image_id": batch["image_id"], column.modality: encoded}, schema=schema)
+
+
+def encode_map(modality_map: PIL.Image.Image) -> bytes:
+    """A map as the PNG file that lies in a column."""
+    buffer = io.BytesIO()
+    modality_map.save(buffer, "PNG", compress_level=1)
+    return buffer.getvalue()
+
+
+def _read_pictures(column: ModalityColumn, batch: Any) -> Iterator[PIL.Image.Image]:
     for image_id, content in zip(batch["image_id"], batch["image"], strict=True):
         content = content or {"bytes": b""}
         try:
-            picture = read_image(content["path"] if content["bytes"] is None else content["bytes"])
+            yield read_image(content["path"] if content["bytes"] is None else content["bytes"])
         except ImageReadError as error:
             raise ValueError(f"{image_id!r} has no {column.modality} map. {error}") from error
-        buffer = io.BytesIO()
-        column.make_map(picture).save(buffer, "PNG", compress_level=1)
-        maps.append({"bytes": buffer.getvalue(), "path": None})
-    schema = column.features.arrow_schema
-    return pa.table({"image_id": batch["image_id"], column.modality: maps}, schema=schema)
+
+
+@lru_cache(maxsize=1)  # for all files of a process
+def _extractor(column: ModalityColumn) -> ModalityExtractor:
+    # closed-form maps where those on the fly are made; a GPU would be shared by many processes
+    device = "cpu" if column.checkpoint is None else None
+    return ModalityExtractor(column.modality, column.checkpoint, column.revision, column.map_size, device)
 
 
 def _open_column(folder: Path, files: Iterable[str], dataset: Dataset) -> Dataset:

@@ -5,7 +5,6 @@ Knows nothing about pictures; here a file name is a word in a row.
 
 import csv
 import json
-import math
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -17,6 +16,7 @@ from datasets import Value
 
 from .columns import COMMON_COLUMNS, RatingScale, vote_statistics
 from .splits import SPLITS
+from .table_rows import TableRow
 
 
 _FILE_COLUMNS = ("file_name", "image", "file", "path", "filename")
@@ -51,24 +51,10 @@ class RatingTable:
 
 
 @dataclass(frozen=True)
-class _Row:
-    """A row of the table. It has every column, with `None` for an empty cell; errors call it by its `place`."""
+class _Row(TableRow):
+    """A row of the table, which belongs to a picture."""
 
-    cells: dict[str, Any]
     file_name: str
-    place: str
-
-    def read(self, column: str | None, kind: type) -> Any:
-        value = None if column is None else self.cells.get(column)
-        if value is None:
-            return None
-        try:
-            converted = kind(value)
-            if kind is str or (math.isfinite(converted) and not (kind is int and converted != float(value))):
-                return converted
-        except (TypeError, ValueError, OverflowError):
-            pass
-        raise ValueError(f"{self.place}: `{column}` must be of type {kind.__name__}, got {value!r}. Correct the row.")
 
 
 def read_rating_table(
@@ -136,7 +122,7 @@ def _read_rows(path: Path) -> list[_Row]:
             raise ValueError(
                 f"{path.name}, row {number}: `{file_column}` must be a file name, got {file_name!r:.80}. Correct it."
             )
-        rows.append(_Row(cells, file_name, f"{path.name}, row {number} ({file_name})"))
+        rows.append(_Row(cells, f"{path.name}, row {number} ({file_name})", file_name))
     return rows
 
 

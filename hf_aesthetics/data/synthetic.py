@@ -63,7 +63,8 @@ def load_synthetic(
         num_proc (`int`, *optional*):
             Number of processes that render; the result is the same for any. By default the calling process renders.
         with_maps (`bool`, *optional*, defaults to `True`):
-            Whether to add the true maps `depth`, `saliency` and `blur`, 8-bit pictures of the photograph's size.
+            Whether to add the maps of the renderer `true_depth`, `true_saliency` and `true_blur`, 8-bit pictures of
+            the photograph's size.
         panel ([`RaterPanel`], *optional*):
             A panel with other raters or another rating scale, instead of `causes`.
         cache_dir (`str` or `Path`, *optional*):

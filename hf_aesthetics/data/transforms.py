@@ -14,10 +14,13 @@ from PIL import Image
 from torchvision.transforms.v2 import functional as tvF
 from transformers.image_utils import SizeDict
 
+from ..extraction import needs_network
 from ..models.distributions import maximum_entropy_distribution, normalize_votes
 from ..models.image_processing_modality import ModalityImageProcessor, view_box
+from ..models.modality_maps import split_modality
 from ..models.rgb_conversion import convert_to_rgb
 from .columns import COMMON_COLUMNS
+from .modality_columns import map_columns
 
 
 _LABEL_COLUMNS = ("vote_counts", "score_mean", "score_std")
@@ -34,7 +37,8 @@ class EvaluationTransform:
         bin_scores (`Sequence[float]` of length `num_bins`):
             Rating of every bin, lowest first.
         modality_column (`str`, *optional*):
-            Column of maps that were made before. By default the processor makes what it needs of the pictures.
+            Column of maps that were made before. By default the processor makes what it needs of the pictures, where
+            it can: a network's maps need a column.
 
     Returns:
         For a batch, a `dict` of lists: `pixel_values`, tensors of shape `(3, height, width)`, and `labels`, float32
@@ -43,7 +47,7 @@ class EvaluationTransform:
 
     Raises:
         KeyError: If the batch lacks a column.
-        ValueError: If a row has no picture, or neither votes nor a mean.
+        ValueError: If a row has no picture, or neither votes nor a mean, or the maps of a network have no column.
 
     Example:
         >>> processor = ModalityImageProcessor(size={"height": 32, "width": 32})
@@ -58,24 +62,33 @@ class EvaluationTransform:
     bin_scores: Sequence[float]
     modality_column: str | None = None
 
+    def __post_init__(self) -> None:
+        if self.modality_column is None and needs_network(self.processor.modality):
+            raise ValueError(
+                f"Modality {self.processor.modality!r} needs a column of maps that a network makes, got "
+                "`modality_column=None`. Make it with add_maps(...) or scripts/cache_modalities.py."
+            )
+
     @property
     def columns(self) -> list[str]:
         """The columns that are read; `with_transform(transform, columns=transform.columns)` decodes no others."""
-        return [self.modality_column or "image", *_LABEL_COLUMNS]
+        return [*map_columns(self.processor.modality, self.modality_column), *_LABEL_COLUMNS]
 
     def __call__(self, batch: dict[str, list[Any]]) -> dict[str, list[torch.Tensor]]:
-        return {"pixel_values": self._make_pixel_values(batch), "labels": _make_labels(batch, self.bin_scores)}
+        return {"pixel_values": self._make_pixel_values(batch), "labels": make_labels(batch, self.bin_scores)}
 
-    def _read_pictures(self, batch: dict[str, list[Any]]) -> list[Image.Image]:
-        column = self.columns[0]
-        pictures = _read_column(batch, column)
-        if any(picture is None for picture in pictures):
-            raise ValueError(f"Every row needs a picture in `{column}`, got null. Filter such rows out.")
-        return pictures
+    def _read_pictures(self, batch: dict[str, list[Any]]) -> dict[str, list[Image.Image]]:
+        """Pictures and maps, by the names under which the processor takes them."""
+        given = {}
+        for column in map_columns(self.processor.modality, self.modality_column):
+            pictures = _read_column(batch, column)
+            if any(picture is None for picture in pictures):
+                raise ValueError(f"Every row needs a picture in `{column}`, got null. Filter such rows out.")
+            given["modality_maps" if column == self.modality_column else "images"] = pictures
+        return given
 
     def _make_pixel_values(self, batch: dict[str, list[Any]]) -> list[torch.Tensor]:
-        name = "images" if self.modality_column is None else "modality_maps"
-        return list(self.processor(**{name: self._read_pictures(batch)}).pixel_values)
+        return list(self.processor(**self._read_pictures(batch)).pixel_values)
 
 
 @dataclass(frozen=True, eq=False)
@@ -131,6 +144,7 @@ class TrainingTransform(EvaluationTransform):
     epoch: torch.Tensor = field(default_factory=lambda: torch.zeros((), dtype=torch.int64).share_memory_(), repr=False)
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         if not 0 < self.crop_fraction <= 1:
             raise ValueError(f"`crop_fraction` must be in (0, 1], got {self.crop_fraction}.")
 
@@ -143,16 +157,20 @@ class TrainingTransform(EvaluationTransform):
         self.epoch.fill_(epoch)
 
     def _make_pixel_values(self, batch: dict[str, list[Any]]) -> list[torch.Tensor]:
-        name, pictures = "modality_maps", self._read_pictures(batch)
-        if self.modality_column is None:
-            pictures = [convert_to_rgb(picture) for picture in pictures]
-            if self.processor.modality == "rgb":
-                name = "images"
-            else:
-                pictures = [self._make_map(picture) for picture in pictures]
-        ids = _read_column(batch, "image_id")
-        parts = [self._cut(picture, *self._draw(image_id)) for picture, image_id in zip(pictures, ids, strict=True)]
-        return list(self.processor(**{name: parts}, view="squash").pixel_values)
+        given = self._read_pictures(batch)
+        if "images" in given:
+            given["images"] = [convert_to_rgb(picture) for picture in given["images"]]
+        sees_picture, map_name = split_modality(self.processor.modality)
+        if map_name is not None and self.modality_column is None:
+            given["modality_maps"] = [self._make_map(picture) for picture in given["images"]]
+        if not sees_picture:
+            given.pop("images", None)
+        draws = [self._draw(image_id) for image_id in _read_column(batch, "image_id")]
+        parts = {
+            name: [self._cut(picture, *draw) for picture, draw in zip(pictures, draws, strict=True)]
+            for name, pictures in given.items()
+        }
+        return list(self.processor(**parts, view="squash").pixel_values)
 
     def _make_map(self, picture: Image.Image) -> Image.Image:
         (modality_map,) = self.processor.make_modality_maps(tvF.pil_to_tensor(picture)[None])
@@ -184,7 +202,8 @@ def _read_column(batch: dict[str, list[Any]], column: str) -> list[Any]:
     return batch[column]
 
 
-def _make_labels(batch: dict[str, list[Any]], bin_scores: Sequence[float]) -> list[torch.Tensor]:
+def make_labels(batch: dict[str, list[Any]], bin_scores: Sequence[float]) -> list[torch.Tensor]:
+    """The `labels` of [`EvaluationTransform`] alone."""
     votes, means, stds = (_read_column(batch, column) for column in _LABEL_COLUMNS)
     bins = torch.as_tensor(bin_scores, dtype=torch.float32)
     labels: list[Any] = [None if counts is None else normalize_votes(torch.tensor(counts)) for counts in votes]

@@ -1,5 +1,7 @@
 """Any rated collection by its name."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 from datasets import Dataset, DatasetDict, concatenate_datasets
@@ -7,7 +9,8 @@ from PIL import Image
 
 from hf_aesthetics.data import folder, synthetic
 from hf_aesthetics.data.columns import LABEL_COLUMNS, RatingScale, rating_features, vote_statistics
-from hf_aesthetics.data.loading import load_collection
+from hf_aesthetics.data.loading import add_maps, load_collection
+from hf_aesthetics.data.modality_columns import ModalityColumn
 
 
 SCALE = RatingScale(1, 5, 9)
@@ -110,9 +113,10 @@ def test_a_stream_has_the_rows_and_the_splits_of_the_disk(tmp_path):
         load_collection("synthetic", streaming=True)
 
 
-def test_cached_maps_are_what_is_trained_on(tmp_path):
+def test_maps_that_a_collection_has_are_what_is_trained_on(tmp_path):
     assert load_collection("synthetic", num_pictures=20, modality="depth").modality_column == "depth"
-    assert load_collection("synthetic", num_pictures=20, modality="gray").modality_column is None
+    assert load_collection("synthetic", num_pictures=20, modality="rgb+depth").modality_column == "depth"
+    assert load_collection("synthetic", num_pictures=20, modality="saliency").modality_column is None
     maps = rows(60).select_columns(["image"]).rename_column("image", "gray")
     wide = concatenate_datasets([rows(60), maps], axis=1)
     where = save({"train": wide}, tmp_path)
@@ -120,6 +124,45 @@ def test_cached_maps_are_what_is_trained_on(tmp_path):
     assert load_collection(where, modality="gray").modality_column == "gray"
     stream = load_collection(where, modality="gray", streaming=True)
     assert stream.splits["test"].column_names == [*LABEL_COLUMNS, "gray"]  # the pictures do not travel
+
+
+def test_maps_of_a_configuration_join_the_pictures_of_another(tmp_path):
+    def host(where, maps: Dataset) -> str:
+        card = "configs:\n"
+        for name, table in (("default", rows(60)), ("gray", maps)):
+            (where / name).mkdir(parents=True)
+            save({"train": table}, where / name)
+            card += f"- config_name: {name}\n  data_dir: {name}\n"
+        (where / "README.md").write_text(f"---\n{card}---\n")
+        return str(where)
+
+    maps = rows(60).rename_column("image", "gray")
+    where = host(tmp_path / "good", maps)
+    both = load_collection(where, modality="rgb+gray")
+    assert both.modality_column == "gray" and {"image", "gray"} <= set(both.splits["train"].column_names)
+    alone = load_collection(where, modality="gray")
+    assert alone.modality_column == "gray" and "image" not in alone.splits["train"].column_names
+    stream = load_collection(where, modality="rgb+gray", streaming=True)  # the processor makes the maps
+    assert stream.modality_column is None and "image" in stream.splits["train"].column_names
+    with pytest.raises(ValueError, match="got 'p59' for 'p0' in row 0"):
+        load_collection(host(tmp_path / "bad", maps.select(range(59, -1, -1))), modality="rgb+gray")
+
+
+def test_maps_are_added_to_every_split_and_to_rows_that_were_picked(tmp_path):
+    column = ModalityColumn("gray")
+    collection = load_collection(save({"train": rows(60)}, tmp_path))  # whose splits are picked by a hash
+    mapped = add_maps(add_maps(collection, ModalityColumn("constant")), column)
+    assert mapped.modality_column == "gray"
+    for part, split in mapped.splits.items():
+        assert {"image", "constant", "gray"} <= set(split.column_names)
+        assert split["image_id"][:] == collection.splits[part]["image_id"][:]
+    again = add_maps(mapped, column)
+    assert again.splits["train"].column_names.count("gray") == 1
+    with pytest.raises(ValueError, match="are streamed"):
+        add_maps(load_collection(str(tmp_path), streaming=True), column)
+    without = DatasetDict({part: split.remove_columns("image") for part, split in mapped.splits.items()})
+    with pytest.raises(ValueError, match="made of pictures, but .* has none"):
+        add_maps(dataclasses.replace(mapped, splits=without), column)
 
 
 def test_pictures_that_were_left_out_are_counted(tmp_path):

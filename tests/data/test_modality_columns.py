@@ -1,16 +1,19 @@
 """Columns of maps: those that training would make on the fly, kept, joined by id, and not lost by a kill."""
 
+import dataclasses
 import io
 import os
+import shutil
 import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
-from datasets import Dataset, DatasetDict
+from datasets import Dataset
 from datasets import Image as ImageFeature
 from PIL import Image, ImageCms
+from transformers import AutoConfig, AutoModelForDepthEstimation
 
 from hf_aesthetics import ModalityImageProcessor
 from hf_aesthetics.data.columns import RatingScale, rating_features, vote_statistics
@@ -19,9 +22,12 @@ from hf_aesthetics.data.modality_columns import (
     add_modality_column,
     cache_modality_column,
     find_modality_column,
-    join_cached_maps,
 )
 from hf_aesthetics.data.transforms import EvaluationTransform, TrainingTransform
+from hf_aesthetics.extraction import ModalityExtractor
+from hf_aesthetics.models.modality_maps import MODALITIES
+from hf_aesthetics.models.rgb_conversion import convert_to_rgb
+from hf_aesthetics.scoring import hash_weights
 
 
 SCALE = RatingScale(1, 5, 5)
@@ -146,21 +152,35 @@ def test_rows_that_were_picked_are_not_joined(pictures, tmp_path):
         add_modality_column(pictures, cache_modality_column(rated(kinds_of_pictures(), "q"), GRAY, tmp_path))
 
 
-def test_cached_maps_join_all_splits_or_none(pictures):
-    splits = DatasetDict(train=pictures, test=rated(kinds_of_pictures()[:2], "t"))
-    cache_modality_column(splits["train"], GRAY)
-    assert join_cached_maps(splits, "gray") is splits
-    cache_modality_column(splits["test"], GRAY)
-    joined = join_cached_maps(splits, "gray")
-    assert {name: part.column_names[-1] for name, part in joined.items()} == {"train": "gray", "test": "gray"}
-    assert join_cached_maps(joined, "gray") is joined
-    assert join_cached_maps(splits, "rgb") is splits and join_cached_maps(splits, None) is splits
+def test_a_networks_maps_follow_its_weights_not_its_place(pictures, tiny_depth, tmp_path):
+    column = ModalityColumn("depth", str(tiny_depth))
+    assert column.revision == f"sha256:{hash_weights(tiny_depth)[:12]}"
+    made = cache_modality_column(pictures, column, tmp_path, rows_a_file=4)
+    extractor = ModalityExtractor("depth", str(tiny_depth), device="cpu")
+    for row, map_ in zip(pictures, made["depth"], strict=True):
+        alone = np.asarray(extractor.make_maps([convert_to_rgb(row["image"])])[0], dtype=int)
+        assert np.abs(np.asarray(map_, dtype=int) - alone).max() <= 1
+    moved = shutil.copytree(tiny_depth, tmp_path / "moved")
+    assert find_modality_column(pictures, ModalityColumn("depth", str(moved)), tmp_path, rows_a_file=4) is not None
+    torch.manual_seed(1)
+    other = AutoModelForDepthEstimation.from_config(AutoConfig.from_pretrained(moved))
+    other.save_pretrained(moved)
+    assert find_modality_column(pictures, ModalityColumn("depth", str(moved)), tmp_path, rows_a_file=4) is None
+    with pytest.raises(ValueError, match=f"must be those of '{column.revision}', got 'sha256:"):
+        ModalityColumn("depth", str(moved), column.revision)
 
 
-@pytest.mark.parametrize("modality, message", [("rgb", "the picture itself"), ("bluur", "'gray'.*got 'bluur'")])
-def test_only_maps_have_columns(modality, message):
-    with pytest.raises(ValueError, match=message):
-        ModalityColumn(modality)
+@pytest.mark.parametrize(
+    "name, message", [("rgb", "got 'rgb'"), ("rgb+gray", "got 'rgb.gray'"), ("bluur", "'blur'.*'bluur'")]
+)
+def test_only_maps_have_columns(name, message):
+    with pytest.raises(ValueError, match=f"A map must be one of .*{message}"):
+        ModalityColumn(name)
+
+
+def test_a_row_of_the_table_gives_its_version(monkeypatch):
+    monkeypatch.setitem(MODALITIES, "gray", dataclasses.replace(MODALITIES["gray"], version=3))
+    assert ModalityColumn("gray").version == 3 and ModalityColumn("gray").key != GRAY.key
 
 
 @pytest.mark.parametrize("content, reason", [(b"no picture", "starts with b'no picture'"), (None, "0 bytes")])

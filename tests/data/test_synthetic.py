@@ -18,10 +18,10 @@ def test_columns_are_those_of_every_data_set_then_maps_and_causes(pictures):
     assert list(pictures) == ["train", "validation", "test"]
     assert pictures.num_rows == {"train": 40, "validation": 3, "test": 4}
     features = pictures["train"].features
-    expected = [*COMMON_COLUMNS, "depth", "saliency", "blur", *(f"cause_{name}" for name in CAUSES)]
+    expected = [*COMMON_COLUMNS, "true_depth", "true_saliency", "true_blur", *(f"cause_{name}" for name in CAUSES)]
     assert list(features) == expected
     assert features["vote_counts"] == List(Value("int32"), length=10)
-    assert features["blur"] == Image(mode="L") and features["cause_focus"] == Value("float32")
+    assert features["true_blur"] == Image(mode="L") and features["cause_focus"] == Value("float32")
     assert len({row for split in pictures.values() for row in split["image_id"]}) == 47
 
 
@@ -40,9 +40,10 @@ def test_rows_hold_the_scene_that_their_id_names(pictures):
     scene = render_scene(int(row["image_id"].removeprefix("scene-")))
     np.testing.assert_array_equal(np.asarray(row["image"]), np.asarray(scene.image))
     for name in ("depth", "saliency", "blur"):
-        assert row[name].mode == "L" and row[name].size == row["image"].size
+        modality_map = row[f"true_{name}"]
+        assert modality_map.mode == "L" and modality_map.size == row["image"].size
         expected = getattr(scene, f"{name}_map") * 255
-        np.testing.assert_allclose(np.asarray(row[name], dtype=np.float32), expected, atol=0.51)
+        np.testing.assert_allclose(np.asarray(modality_map, dtype=np.float32), expected, atol=0.51)
     for name, value in scene.causes.items():
         assert row[f"cause_{name}"] == pytest.approx(value, abs=1e-6)
 
@@ -80,7 +81,7 @@ def test_planted_cause_moves_the_votes(tmp_path):
     pictures = load_synthetic(40, 1, 1, panel=panel, with_maps=False, cache_dir=tmp_path)["train"]
     assert stats.spearmanr(pictures["score_mean"], pictures["cause_saliency"]).statistic > 0.9
     assert infer_rating_scale(pictures) == RatingScale(1, 5, 9)
-    assert "depth" not in pictures.column_names
+    assert "true_depth" not in pictures.column_names
 
 
 @pytest.mark.parametrize(

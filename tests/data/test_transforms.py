@@ -14,6 +14,7 @@ from transformers import default_data_collator
 from hf_aesthetics import ModalityImageProcessor, NimaForAestheticAssessment
 from hf_aesthetics.data.columns import COMMON_COLUMNS, RatingScale, rating_features, vote_statistics
 from hf_aesthetics.data.transforms import EvaluationTransform, TrainingTransform
+from hf_aesthetics.extraction import ModalityExtractor
 
 
 OASIS = RatingScale(1, 7, 7)
@@ -125,6 +126,28 @@ def test_a_map_moves_with_its_picture_though_it_is_smaller(view):
     red, place = draw(rgb, batch, epoch=3)[:, 0], draw(depth, batch, epoch=3)[:, 0]
     assert (red - place).abs().max() < 0.01  # half a pixel of the map is 0.003 of its width
     assert (draw(depth, batch, epoch=4)[:, 0] - place).abs().max() > 0.05
+    both = TrainingTransform(
+        ModalityImageProcessor(modality="rgb+depth", view=view, **PLAIN), OASIS.bin_scores, modality_column="depth"
+    )
+    fused = draw(both, batch, epoch=3)
+    assert fused.shape[1] == 4 and torch.equal(fused[:, 0], red)
+    assert ((fused[:, 3] + 1) / 2 - place).abs().max() < 1e-5  # the map is brought to [-1, 1]
+
+
+@pytest.mark.parametrize("transform_class", [EvaluationTransform, TrainingTransform])
+def test_early_fusion_makes_the_closed_form_map_that_a_column_holds(transform_class):
+    processor = ModalityImageProcessor(modality="rgb+gray", size=SIZE)
+    picture = coordinates(60, 40)
+    batch = batch_of([picture] * 4, gray=[ModalityExtractor("gray", device="cpu").make_maps([picture])[0]] * 4)
+    cached = transform_class(processor, OASIS.bin_scores, modality_column="gray")
+    assert torch.equal(draw(cached, batch, 5), draw(transform_class(processor, OASIS.bin_scores), batch, 5))
+
+
+@pytest.mark.parametrize("modality", ["depth", "rgb+depth"])
+@pytest.mark.parametrize("transform_class", [EvaluationTransform, TrainingTransform])
+def test_maps_of_a_network_need_a_column(transform_class, modality):
+    with pytest.raises(ValueError, match="needs a column of maps that a network makes.*cache_modalities.py"):
+        transform_class(ModalityImageProcessor(modality=modality, size=SIZE), OASIS.bin_scores)
 
 
 @pytest.mark.parametrize("view", ["squash", "crop"])

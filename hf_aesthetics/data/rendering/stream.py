@@ -18,12 +18,12 @@ from PIL import Image as PILImage
 from . import render_scene
 
 
-MAPS = ("depth", "saliency", "blur")
+MAPS = ("true_depth", "true_saliency", "true_blur")  # not what an extractor makes of the pixels
 
 
 def render_row(seed: int, with_maps: bool = True) -> dict[str, Any]:
     """
-    One scene: encoded `image` (JPEG), `depth`, `saliency` and `blur` (8-bit PNG), and numbers `cause_<name>`.
+    One scene: encoded `image` (JPEG), its `MAPS` (8-bit PNG), and numbers `cause_<name>`.
 
     Example:
         >>> sorted(render_row(3, with_maps=False))[:3]
