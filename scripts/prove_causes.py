@@ -237,6 +237,8 @@ def table(rows: list[dict]) -> str:
             lines.append(f"| {text.format(cue)} | {named} of {len(own)} {wrong} | mean share {share:.2f} | |")
     for size, name in ((2, "60/40"), (3, "50/30/20")):
         own = [row for row in rows if row["kind"] == "mixture" and len(row["truth"]) == size]
+        if not own:
+            continue
         pairs = [(row["shares"][cue], share) for row in own for cue, share in row["truth"].items()]
         errors = np.array([max(abs(row["shares"][c][0] - share) for c, share in row["truth"].items()) for row in own])
         covers = np.mean([low <= share <= high for (_, low, high), share in pairs])

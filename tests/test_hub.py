@@ -351,6 +351,16 @@ def test_a_checkpoint_without_its_code_map_is_refused(checkpoint):
         check_checkpoint(checkpoint)
 
 
+def test_maps_by_a_network_of_this_machine_are_refused(checkpoint, tmp_path):
+    path = checkpoint / "preprocessor_config.json"
+    fields = json.loads(path.read_text())
+    path.write_text(json.dumps({**fields, "modality": "depth", "extractor_checkpoint": "org/depth"}))
+    check_checkpoint(checkpoint)
+    path.write_text(json.dumps({**fields, "modality": "depth", "extractor_checkpoint": str(tmp_path)}))
+    with pytest.raises(ValueError, match=f"names the folder {tmp_path}. Publish that network"):
+        push_checkpoint(checkpoint, "alice/nima-noise")
+
+
 def test_without_a_token_nothing_is_tried(checkpoint, monkeypatch):
     monkeypatch.delenv("HF_TOKEN", raising=False)
     with pytest.raises(HubPublishError, match="alice/nima-noise needs a token with write access, but there is none"):

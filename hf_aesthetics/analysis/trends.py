@@ -45,9 +45,9 @@ def find_trends(
     first = {"colour": "rgb", "light": "rgb"}  # read from the picture itself
     for modality in maps:
         first.setdefault(cue_of(modality), modality)
-    sources = {cue: first.get(cue) for cue in NAMED_DESCRIPTORS}
     trends = []
-    for cue, modality in sources.items():
+    for cue in NAMED_DESCRIPTORS:
+        modality = first.get(cue, "")
         if modality not in maps:
             continue
         found = describe_cue(cue, {**maps, cue: maps[modality]})

@@ -4,7 +4,7 @@ Knows nothing about networks: the rule looks at descriptors of maps and at votes
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -19,7 +19,7 @@ RULE = (
     "of the variance of the mean scores that goes to its reading, over the part of its property that its maps are "
     "known to show (readability). Nothing is claimed unless all cues together explain more than they do in "
     "{confidence:.0%} of the draws in which the scores belong to no picture. A cue is named where its share is ahead "
-    "of every other's in {confidence:.0%} of the draws of groups."
+    "of every other's in {confidence:.0%} of the draws of groups, with every extractor of every cue."
 )
 CONFIDENCE = 0.95
 # part of a property that a cue's own maps show, and its deviation over panels: measured on rendered scenes, where the
@@ -65,11 +65,7 @@ class CuePanel:
             seed (`int`, *optional*, defaults to 0):
                 Of the folds.
         """
-        first: dict[str, str] = {}
-        for modality in maps:
-            if modality.split("+")[0] not in (REFERENCE, *CONTROLS):
-                first.setdefault(cue_of(modality), modality)
-        seen = {cue: {**maps, cue: maps[modality]} for cue, modality in first.items()}
+        seen = {cue: {**maps, cue: maps[modality]} for cue, modality in _first_of_cues(maps).items()}
         if REFERENCE in maps:
             seen |= dict.fromkeys(PICTURE_CUES, dict(maps))
         number = len(next(iter(maps.values())))
@@ -93,6 +89,9 @@ def reach_verdict(
 ) -> Verdict:
     """
     Which cue carries the judgement of a collection (our rule; the paper compares networks).
+
+    Where there are several modalities of a cue, the first counts. What is claimed must hold with any of the others in
+    its place, too: an order that another extractor turns round is none.
 
     Args:
         maps (`Mapping[str, np.ndarray]`):
@@ -127,7 +126,14 @@ def reach_verdict(
     panel = CuePanel.from_maps(maps, groups, seed)
     if not panel.readers:
         raise ValueError(f"Expected maps of at least one cue, got {sorted(maps)}. Add depth, saliency, blur or rgb.")
-    return judge(panel, true_means, reliability, num_resamples, num_permutations, seed)
+    settings = (reliability, num_resamples, num_permutations, seed)
+    verdict = judge(panel, true_means, *settings)
+    others = {
+        modality: judge(CuePanel.from_maps({modality: maps[modality], **maps}, groups, seed), true_means, *settings)
+        for modality in maps
+        if cue_of(modality) in panel.readers and modality not in _first_of_cues(maps).values()
+    }
+    return _keep_what_survives(verdict, others)
 
 
 def judge(
@@ -179,6 +185,31 @@ def judge(
     )
     cause = order[0] if len(leaders) == 1 else None
     return Verdict(cause, sentence, by_cue, explained, claims, _rule(), leaders, p_value)
+
+
+def _first_of_cues(maps: Mapping[str, np.ndarray]) -> dict[str, str]:
+    """By cue the first of its modalities."""
+    first: dict[str, str] = {}
+    for modality in maps:
+        if modality.split("+")[0] not in (REFERENCE, *CONTROLS):
+            first.setdefault(cue_of(modality), modality)
+    return first
+
+
+def _keep_what_survives(verdict: Verdict, others: Mapping[str, Verdict]) -> Verdict:
+    """The verdict without what does not hold by other extractors."""
+    if not verdict.leaders or not others:
+        return verdict
+    claims = [claim for claim in verdict.claims if all(claim in other.claims for other in others.values())]
+    found = {name: _listed(other.leaders) if other.leaders else "nothing" for name, other in others.items()}
+    differing = [f"with {name} {found[name]}" for name, other in others.items() if other.leaders != verdict.leaders]
+    if not differing:
+        sentence = f"{verdict.sentence} So it is with {_listed(list(others))}, too."
+        return replace(verdict, claims=claims, sentence=sentence)
+    leaders = list(dict.fromkeys([*verdict.leaders, *(cue for other in others.values() for cue in other.leaders)]))
+    sentence = f"{verdict.sentence} What leads depends on the extractor, though: {', '.join(differing)}."
+    cause = None if any(other.cause != verdict.cause for other in others.values()) else verdict.cause
+    return replace(verdict, cause=cause, leaders=leaders, claims=claims, sentence=sentence)
 
 
 def _belonging_to_no_picture(centred: np.ndarray, groups: np.ndarray, number: int, rng) -> np.ndarray:

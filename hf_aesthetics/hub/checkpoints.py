@@ -142,7 +142,8 @@ def check_checkpoint(directory: str | os.PathLike[str]) -> None:
     Refuses a folder that a stranger could not load, or whose figures belong to other weights.
 
     Raises:
-        ValueError: If weights, a configuration, code or the card are missing, or a report was made for other weights.
+        ValueError: If weights, a configuration, code or the card are missing, the network that makes its maps is a
+            folder of this machine, or a report was made for other weights.
 
     Example:
         >>> check_checkpoint("results/unfinished")
@@ -164,6 +165,7 @@ def check_checkpoint(directory: str | os.PathLike[str]) -> None:
             f"A checkpoint must hold its card README.md, but {directory} does not. Evaluate it, then "
             "add_results(directory, report, render_model_card(directory, report, facts=...))."
         )
+    _check_extractor(directory)
     for path in sorted(directory.glob("evaluation/**/report.json")):
         _check_report(EvaluationReport.load(path.parent), directory)
 
@@ -290,6 +292,18 @@ def _check_code(directory: Path, config_file: str) -> None:
                 f"A checkpoint must hold the code that its {config_file} names, but {directory} lacks "
                 f"{Path(error.filename).name}. Save it again with save_checkpoint(model, processor, directory)."
             ) from error
+
+
+def _check_extractor(directory: Path) -> None:
+    """The network that makes the maps must be one that others can fetch."""
+    fields = json.loads((directory / CONFIG_FILES[1]).read_text(encoding="utf-8"))
+    checkpoint = fields.get("extractor_checkpoint")
+    if checkpoint is not None and (Path(checkpoint).is_dir() or Path(checkpoint).is_absolute()):
+        raise ValueError(
+            f"The maps of {directory} must come from a repository on the Hub, but {CONFIG_FILES[1]} names the folder "
+            f"{checkpoint}. Publish that network, and set extractor_checkpoint and extractor_revision to its "
+            "repository and commit."
+        )
 
 
 def _check_report(report: EvaluationReport, directory: Path) -> None:

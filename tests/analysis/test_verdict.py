@@ -83,6 +83,23 @@ def test_variants_of_a_cue_count_once(planted):
     assert list(CuePanel.from_maps(maps).readers) == ["depth", "blur", "colour", "light"]
 
 
+def test_what_another_extractor_turns_round_is_not_claimed(planted):
+    maps, properties = planted
+    rng = np.random.default_rng(6)
+    blind = maps["depth"][rng.permutation(NUM_PICTURES)]
+    scores = 2 * properties["depth"] + properties["blur"]
+    settings = {"num_resamples": 200, "num_permutations": 60}
+    alone = reach_verdict(maps, scores, **settings)
+    assert alone.cause == "depth" and "depth carries more than blur" in alone.claims
+    agreed = reach_verdict({**maps, "depth_other": maps["depth"]}, scores, **settings)
+    assert agreed.cause == "depth" and agreed.claims == alone.claims
+    assert agreed.sentence.endswith("So it is with depth_other, too.")
+    turned = reach_verdict({**maps, "depth_other": blind}, scores, **settings)
+    assert turned.cause is None and turned.leaders == ["depth", "blur"]
+    assert "depth carries more than blur" not in turned.claims
+    assert "depends on the extractor, though: with depth_other blur" in turned.sentence
+
+
 @pytest.mark.parametrize(
     ("scores", "number", "reason"),
     [(np.ones(NUM_PICTURES), NUM_PICTURES, "all scores are the same"), (np.arange(12.0), 12, "there are 12 groups")],
