@@ -10,11 +10,11 @@ STAMP := $(VENV)/.installed
 help:  ## show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-demo: $(STAMP)  ## render pictures, train, measure, publish into outputs/demo and use the result
+demo: $(STAMP)  ## render pictures, train, measure, publish into outputs/demo, use the result and explain it
 	$(BIN)/python scripts/demo.py
 
 test: $(STAMP)  ## run the whole test suite with coverage
-	$(BIN)/python -m pytest --cov --cov-report=term-missing:skip-covered --cov-fail-under=90
+	$(BIN)/python -m pytest --numprocesses auto --dist loadfile --cov --cov-report=term-missing:skip-covered --cov-fail-under=90
 
 quality: $(STAMP)  ## check style and types
 	$(BIN)/python -c "import hf_aesthetics"

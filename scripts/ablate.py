@@ -21,11 +21,13 @@ from itertools import product
 from pathlib import Path
 from typing import Any
 
-from cross_validate import cross_validate, parse_flags
+from transformers import HfArgumentParser
 
-from hf_aesthetics.data.loading import RatedCollection, load_collection
+from hf_aesthetics.data.loading import RatedCollection
 from hf_aesthetics.data.rater_panel import RaterPanel
 from hf_aesthetics.data.synthetic import FACTS, load_synthetic
+from hf_aesthetics.training import AestheticTrainingArguments, DataArguments, ModelArguments
+from hf_aesthetics.training.cross_validation import FoldArguments, cross_validate, load_mapped
 
 
 def transfer_cells(arguments: argparse.Namespace) -> dict[str, list[str]]:
@@ -76,14 +78,15 @@ def main(argv: list[str] | None = None) -> None:
     arguments, flags = parser.parse_known_args(argv)
     is_transfer = arguments.question == "transfer"
     cells = transfer_cells(arguments) if is_transfer else spread_cells(arguments)
+    recipe_parser = HfArgumentParser((DataArguments, ModelArguments, FoldArguments, AestheticTrainingArguments))
     collection: RatedCollection | None = None
     rows = []
     for name, of_cell in cells.items():
         cell = ["--fixed_split", *flags, *of_cell, "--output_dir", str(arguments.output_dir / name)]
-        data_args, *recipe = parse_flags(cell)
+        data_args, *recipe = recipe_parser.parse_args_into_dataclasses(args=cell)
         if collection is None:
             collection = (
-                load_collection(data_args.dataset, data_args.data_dir, data_args.scale, data_args.dataset_revision)
+                load_mapped(data_args, recipe[0])
                 if is_transfer
                 else contested_scenes(arguments.num_pictures, arguments.disagreement_cause)
             )

@@ -1,33 +1,55 @@
-"""The whole way in a few minutes on a CPU, without any download: render, train, measure, publish, use.
+"""The whole way in a few minutes on a CPU, without any download: render, train, measure, publish, use, explain.
 
     make demo
     python scripts/demo.py --num_pictures 300 --num_train_epochs 2   # a quick look, which learns little
 
 Scenes are rendered and rated by a simulated panel whose taste mixes five causes (`hf_aesthetics/data/rater_panel.py`).
-A small ResNet learns that taste from random weights. What it says about photographs means nothing.
+A small ResNet learns that taste from random weights. Then one network for each modality learns it from its map alone,
+the depth being the renderer's own, and a report says what they explain. Nothing of it is about photographs.
 """
 
 import argparse
 import os
+import shutil
 import sys
 import time
+from copy import copy
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
 import torch
 from PIL import Image, ImageDraw, ImageOps
 from transformers import set_seed
 
 from hf_aesthetics import ModalityImageProcessor, NimaConfig, NimaForAestheticAssessment
+from hf_aesthetics.analysis.findings import StudyFindings
 from hf_aesthetics.data.loading import RatedCollection
 from hf_aesthetics.data.rater_panel import RaterPanel, split_half_ceiling
 from hf_aesthetics.data.rendering import CAUSES
 from hf_aesthetics.data.synthetic import FACTS, load_synthetic
 from hf_aesthetics.evaluation import EvaluationReport, report_table
+from hf_aesthetics.evaluation.cross_validation import OutOfFoldPredictions
 from hf_aesthetics.images import find_images
 from hf_aesthetics.metrics import spearman_correlation
 from hf_aesthetics.scoring import AestheticScorer, score_pictures
-from hf_aesthetics.training import AestheticTrainingArguments, describe_training, finish_checkpoint, train_scorer
+from hf_aesthetics.study import (
+    describe_method,
+    find_all,
+    findings_table,
+    map_modality,
+    train_modality,
+    write_study,
+)
+from hf_aesthetics.training import (
+    AestheticTrainingArguments,
+    ModelArguments,
+    describe_training,
+    finish_checkpoint,
+    train_scorer,
+)
+from hf_aesthetics.training.cross_validation import FoldArguments
 
 
 BACKBONE = {
@@ -39,6 +61,8 @@ BACKBONE = {
 }
 IMAGE_SIZE = 160
 NUM_EPOCHS = 20
+CUES, CONTROLS = ("saliency", "blur", "depth"), ("gray", "constant")
+CUE_EPOCHS = 4  # they start from the model that sees the picture
 NAMES = ("1_best", "2_good", "3_middling", "4_poor", "5_worst")
 
 
@@ -62,9 +86,9 @@ def main() -> None:
         num_test,
         seed=arguments.seed,
         num_proc=os.cpu_count(),
-        with_maps=False,
         panel=panel,
     )
+    splits = splits.rename_column("true_depth", "depth").remove_columns(["true_saliency", "true_blur"])
     collection = RatedCollection("rendered scenes", splits, panel.scale, FACTS)
 
     print("2. Training NIMA over a small ResNet from random weights")
@@ -112,10 +136,51 @@ def main() -> None:
         print(f"  {row.score:.1f} ± {row.score_std:.1f} of 10, percentile {row.percentile:3.0f}  {row.path}")
 
     sheet = draw_sheet(collection, report, arguments.output_dir / "scenes.jpg")
-    print(f"\ncheckpoint, card, report: {folder}\npictures: {pictures}, {sheet}")
+
+    print("\n5. One network for each modality, and what they explain")
+    findings = study_modalities(collection, report, args, folder, arguments.output_dir)
+    print(f"\n{findings_table(findings)}")
+
+    print(f"\ncheckpoint, card, evaluation: {folder}\npictures: {pictures}, {sheet}")
+    print(f"report: {arguments.output_dir / 'report.html'}")
     print(f"{time.monotonic() - started:.0f} s in all")
     if arguments.num_train_epochs >= NUM_EPOCHS and (srcc < 0.8 * ceiling or srcc < floor + 0.15):
         sys.exit("error: the demonstration learnt less than it should, see the figures above")
+
+
+def study_modalities(
+    collection: RatedCollection,
+    report: EvaluationReport,
+    args: AestheticTrainingArguments,
+    checkpoint: Path,
+    output_dir: Path,
+) -> StudyFindings:
+    """Trains a network on each map, from the one that sees the picture, and reports what the test pictures say."""
+    studied = []
+    for name in ("rgb", *CUES, *CONTROLS):
+        own = replace(collection, modality_column="depth" if name == "depth" else None)  # the renderer's
+        studied.append(map_modality(own, ModelArguments(backbone=str(checkpoint), modality=name)))
+    args = copy(args)
+    args.output_dir, args.num_train_epochs = str(output_dir / "study"), min(CUE_EPOCHS, args.num_train_epochs)
+    shutil.rmtree(args.output_dir, ignore_errors=True)  # of another model
+    fold_args = FoldArguments(fixed_split=True, fold_seeds=[args.seed])
+    predictions, choices = {"rgb": predictions_of(report, collection, args.seed)}, {}
+    for each in studied[1:]:
+        print(f"  {each.name}: {each.source}", flush=True)
+        predictions[each.name], choices[each.name] = train_modality(each, fold_args, args, depths=[0])
+    method = describe_method(studied, choices, fold_args, args, command="make demo")
+    method |= {"network": "NIMA over a small ResNet", "start": "rgb from random weights, the others from rgb"}
+    findings = find_all(studied, predictions, method)
+    write_study(output_dir, findings, studied)
+    return findings
+
+
+def predictions_of(report: EvaluationReport, collection: RatedCollection, seed: int) -> OutOfFoldPredictions:
+    """What a checkpoint was found to predict of the test pictures, beside which those of other models are put."""
+    rows = report.predictions.select(["image_id", "distribution", "vote_shares"])
+    constant = collection.constant_distribution.tolist()
+    columns = {"group": rows["image_id"], "seed": [seed] * len(rows), "constant": [constant] * len(rows)}
+    return OutOfFoldPredictions.from_table(pa.table({**{name: rows[name] for name in rows.column_names}, **columns}))
 
 
 def rate_again(collection: RatedCollection, panel: RaterPanel) -> np.ndarray:

@@ -16,6 +16,8 @@ os.environ.update(
     HF_HUB_DISABLE_UPDATE_CHECK="1",
     HF_HUB_DISABLE_PROGRESS_BARS="1",
 )
+# `make test` runs as many files side by side as there are cores
+os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import socket
 from pathlib import Path

@@ -8,6 +8,7 @@ An error is one line; with HF_AESTHETICS_TRACEBACK=1 in the environment it is th
 
 import os
 import sys
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -24,6 +25,7 @@ from .checkpoint import (
     describe_collection,
     describe_training,
     finish_checkpoint,
+    map_collection,
 )
 from .trainer import train_scorer
 
@@ -48,20 +50,25 @@ def main(argv: list[str] | None = None) -> None:
 def _run(data_args: DataArguments, model_args: ModelArguments, args: AestheticTrainingArguments, command: str) -> None:
     set_seed(args.seed)
     require_replaceable(args.output_dir)  # not after hours of training
+    load = partial(
+        load_collection,
+        data_args.dataset,
+        data_args.data_dir,
+        data_args.scale,
+        data_args.dataset_revision,
+        seed=args.seed,
+        exclude_ids=data_args.exclude_ids,
+        streaming=data_args.streaming,
+    )
     with args.main_process_first(desc="loading the data set"):
-        collection = load_collection(
-            data_args.dataset,
-            data_args.data_dir,
-            data_args.scale,
-            data_args.dataset_revision,
-            seed=args.seed,
-            modality=model_args.modality,
-            exclude_ids=data_args.exclude_ids,
-            streaming=data_args.streaming,
-        )
+        collection = load(modality=model_args.modality if model_args.extractor is None else None)
     if args.process_index == 0:
         print(describe_collection(collection))
     model, processor = build_scorer(model_args, collection.scale)
+    with args.main_process_first(desc="making the maps"):
+        if model_args.modality is None and processor.modality != "rgb":  # as the earlier checkpoint
+            collection = load(modality=processor.modality)
+        collection = map_collection(collection, processor)
     model.config.notice = collection.facts.notice
     trainer = train_scorer(model, processor, collection, args, loss=model_args.loss)
     whole = Path(f"{args.output_dir}.run", "whole")

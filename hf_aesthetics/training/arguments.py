@@ -54,7 +54,12 @@ class ModelArguments:
             "help": f"{', '.join(BACKBONE_PRESETS)}; or a checkpoint (Hub repository or folder), of a scorer too"
         },
     )
-    modality: str | None = field(default=None, metadata={"help": "what the network sees; rgb, or as before"})
+    modality: str | None = field(
+        default=None, metadata={"help": "what the network sees: rgb, a map, or rgb+<map>; as before by default"}
+    )
+    extractor: str | None = field(
+        default=None, metadata={"help": "network that makes the maps: a folder or a Hub repository[@revision]"}
+    )
     view: Literal["squash", "crop"] | None = field(
         default=None, metadata={"help": "evaluation view; squash, or that of the earlier checkpoint"}
     )
@@ -139,7 +144,7 @@ class AestheticTrainingArguments(TrainingArguments):
         super().__post_init__()
 
 
-def portable_command(flags: list[str]) -> str:
+def portable_command(flags: list[str], program: str = "accelerate launch -m hf_aesthetics.training") -> str:
     """
     The command line for a card: what lies on the machine that it ran on is named without its folders.
 
@@ -151,4 +156,4 @@ def portable_command(flags: list[str]) -> str:
     for flag in flags:
         name, equals, value = flag.rpartition("=")
         portable.append(f"{name}{equals}PATH/{Path(value).name}" if Path(value).is_absolute() else flag)
-    return f"accelerate launch -m hf_aesthetics.training {shlex.join(portable)}"
+    return f"{program} {shlex.join(portable)}"

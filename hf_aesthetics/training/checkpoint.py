@@ -1,5 +1,6 @@
 """Before and after a run: arguments into a scorer, and a trained scorer into a checkpoint that others can judge."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,13 +14,16 @@ from transformers.training_args import OptimizerNames
 from .. import MODEL_ROWS
 from ..cards import render_model_card
 from ..data.columns import RatingScale
-from ..data.loading import RatedCollection
+from ..data.loading import RatedCollection, add_maps
+from ..data.modality_columns import ModalityColumn, map_columns
 from ..data.splits import split_fingerprint
 from ..data.training_ids import TrainingIds
 from ..evaluation import EvaluationReport, evaluate_scorer
+from ..extraction import needs_network, split_revision
 from ..hub import add_results, save_checkpoint
 from ..models.backbones import BACKBONE_PRESETS
 from ..models.image_processing_modality import ModalityImageProcessor
+from ..models.modality_maps import split_modality
 from ..scoring import AestheticScorer
 from .arguments import ModelArguments
 from .trainer import AestheticTrainer
@@ -39,7 +43,8 @@ def build_scorer(arguments: ModelArguments, scale: RatingScale) -> tuple[PreTrai
             The scale of the ratings.
 
     Raises:
-        ValueError: If there is no such model type, or the earlier checkpoint has another scale.
+        ValueError: If there is no such model type, the earlier checkpoint has another scale, or an extractor is given
+            for maps that come from no network.
         OSError: If there is no such checkpoint.
     """
     scorers = {config.model_type: model for config, model, *_ in MODEL_ROWS if hasattr(model, "score_is_calibrated")}
@@ -49,15 +54,22 @@ def build_scorer(arguments: ModelArguments, scale: RatingScale) -> tuple[PreTrai
     checkpoint = backbone_checkpoint(arguments.backbone)
     loss_weights = {"mean_loss_weight": arguments.mean_loss_weight, "std_loss_weight": arguments.std_loss_weight}
     size = arguments.image_size
+    extractor, revision = split_revision(arguments.extractor)
     asked = {
         "modality": arguments.modality,
+        "extractor_checkpoint": extractor,
+        "extractor_revision": revision,
         "view": arguments.view,
         "size": None if size is None else {"height": size, "width": size},
     }
     asked = {name: value for name, value in asked.items() if value is not None}
     if _model_type_of(checkpoint) == arguments.model_type:
         processor = ModalityImageProcessor.from_pretrained(checkpoint, **asked)
-        model = model_class.from_pretrained(checkpoint, dtype=torch.float32, **loss_weights)
+        earlier = ModalityImageProcessor.from_pretrained(checkpoint)
+        if extractor is None and split_modality(earlier.modality)[1] != split_modality(processor.modality)[1]:
+            processor.extractor_checkpoint = processor.extractor_revision = None  # of another map
+        fields = {"num_channels": _num_channels(processor), **loss_weights}
+        model = model_class.from_pretrained(checkpoint, dtype=torch.float32, **fields)
         found = RatingScale(model.config.min_score, model.config.max_score, model.config.num_labels)
         if found != scale:
             raise ValueError(f"{checkpoint} was trained on the scale {found}, but the data set has {scale}.")
@@ -70,12 +82,50 @@ def build_scorer(arguments: ModelArguments, scale: RatingScale) -> tuple[PreTrai
             num_labels=scale.num_bins,
             head_dropout=arguments.head_dropout,
             pooled_stages=arguments.pooled_stages,
+            num_channels=_num_channels(processor),
             **loss_weights,
         )
+    if extractor is not None and not needs_network(processor.modality):
+        raise ValueError(f"`extractor` is for maps of a network, got {extractor!r} for {processor.modality!r}.")
     model.freeze_stages(arguments.freeze_stages)
     if arguments.freeze_batch_norm:
         model.freeze_batch_norm()  # after the stages, which would set the free ones going again
     return model, processor
+
+
+def _num_channels(processor: ModalityImageProcessor) -> int:
+    sees_picture, map_name = split_modality(processor.modality)
+    return 4 if sees_picture and map_name is not None else 3
+
+
+def map_collection(collection: RatedCollection, processor: ModalityImageProcessor) -> RatedCollection:
+    """
+    A collection with the maps that a processor's model is trained on: those of the network that the processor names;
+    else the collection's own ones; else those that are made now, once, and found the next time.
+
+    The processor is told which network made them. Of a stream, closed-form maps are made while it is read.
+
+    Args:
+        collection ([`RatedCollection`]):
+            The collection, loaded for the modality of the processor.
+        processor ([`ModalityImageProcessor`]):
+            Names modality and extractor.
+
+    Raises:
+        OSError: If the network cannot be loaded.
+        ValueError: If none is known, or maps of a network are missing in a stream.
+    """
+    _, map_name = split_modality(processor.modality)
+    if map_name is None:
+        return replace(collection, modality_column=None)
+    if processor.extractor_checkpoint is None and collection.modality_column == map_name:
+        return collection
+    if collection.is_streaming and not needs_network(map_name):
+        return replace(collection, modality_column=None)
+    column = ModalityColumn.of_processor(processor)
+    collection = add_maps(collection, column)
+    processor.extractor_checkpoint, processor.extractor_revision = column.checkpoint, column.revision
+    return collection
 
 
 def _model_type_of(checkpoint: str) -> str:
@@ -112,7 +162,7 @@ def score_quantiles(
             The training pictures; of more than `max_pictures` evenly spaced ones are taken, of a stream the first ones
             of a shuffle.
         modality_column (`str`, *optional*):
-            Column of cached maps to use in place of the pictures.
+            Column of maps to use, in place of the pictures or beside them.
         batch_size (`int`, *optional*, defaults to 64):
             Pictures a batch.
         max_pictures (`int`, *optional*, defaults to 5000):
@@ -122,12 +172,11 @@ def score_quantiles(
         dataset = dataset.shuffle(seed=0, buffer_size=max_pictures).take(max_pictures)
     elif len(dataset) > max_pictures:
         dataset = dataset.select(np.linspace(0, len(dataset) - 1, max_pictures).astype(int))
-    column = modality_column or "image"
-    batches = tqdm(dataset.select_columns([column]).iter(batch_size), desc="percentiles", leave=False)
-    if modality_column is None:
-        scores = torch.cat([scorer.predict(batch[column]).score for batch in batches])
-    else:
-        scores = torch.cat([scorer.predict([], modality_maps=batch[column]).score for batch in batches])
+    columns = map_columns(scorer.processor.modality, modality_column)
+    batches = tqdm(dataset.select_columns(columns).iter(batch_size), desc="percentiles", leave=False)
+    scores = torch.cat(
+        [scorer.predict(batch.get("image", []), batch.get(str(modality_column))).score for batch in batches]
+    )
     return np.quantile(scores.double().numpy(), np.linspace(0, 1, NUM_QUANTILES)).tolist()
 
 

@@ -23,7 +23,7 @@ from ..data.transforms import EvaluationTransform, TrainingTransform
 from ..evaluation.cross_validation import Fold
 from ..models.image_processing_modality import ModalityImageProcessor
 from .arguments import AestheticTrainingArguments
-from .frozen_features import FrozenFeatureRows, record_frozen_features, skip_frozen_stages
+from .frozen_features import FrozenFeatureRows, has_frozen_stages, record_frozen_features, skip_frozen_stages
 from .linear_probe import fit_linear_probe
 from .trainer import make_trainer
 
@@ -37,10 +37,13 @@ class FoldPrediction(NamedTuple):
             Predicted distributions.
         validation_srcc (`float`):
             Of the model on the validation part.
+        model (`PreTrainedModel`):
+            The trained one.
     """
 
     distribution: np.ndarray
     validation_srcc: float
+    model: PreTrainedModel
 
 
 def predict_folds(
@@ -50,12 +53,13 @@ def predict_folds(
     folds: Sequence[Fold],
     args: AestheticTrainingArguments,
     loss: str = "emd",
+    modality_column: str | None = None,
 ) -> Iterator[FoldPrediction]:
     """
     Trains a model on each fold and lets it predict the test part.
 
-    Where the first stages are frozen they run once for all folds, as many times as there are epochs; the training is
-    the same as [`train_scorer`] does on the pictures.
+    Where the first stages are frozen, and nothing before them is trained, they run once for all folds, as many times
+    as there are epochs; the training is the same as [`train_scorer`] does on the pictures.
 
     Args:
         build (`Callable`):
@@ -71,6 +75,8 @@ def predict_folds(
             each model is what the linear probe makes of it.
         loss (`str`, *optional*, defaults to `"emd"`):
             See [`train_scorer`].
+        modality_column (`str`, *optional*):
+            Column of maps that the models see.
 
     Returns:
         An iterator over a [`FoldPrediction`] for each fold.
@@ -79,15 +85,15 @@ def predict_folds(
     model, processor = build()
     bins = scale.bin_scores.tolist()
     training = TrainingTransform(
-        processor, bins, crop_fraction=args.crop_fraction, do_flip=args.random_flip, seed=args.seed
+        processor, bins, modality_column, crop_fraction=args.crop_fraction, do_flip=args.random_flip, seed=args.seed
     )
     train_rows = _FoldRows(pictures, training, [fold.train for fold in folds])
     held_out = [part for fold in folds for part in (fold.validation, fold.test)]
-    other_rows = _FoldRows(pictures, EvaluationTransform(processor, bins), held_out)
+    other_rows = _FoldRows(pictures, EvaluationTransform(processor, bins, modality_column), held_out)
     two_pictures = torch.stack([other_rows.select(held_out[0][:2])[index]["pixel_values"] for index in (0, 1)])
-    has_frozen_stages = not next(model.base_model.parameters()).requires_grad
+    is_frozen = has_frozen_stages(model)
     num_views = max(1, math.ceil(args.num_train_epochs))
-    if has_frozen_stages:
+    if is_frozen:
         train_rows.record(model, num_views)
         other_rows.record(model)
 
@@ -98,7 +104,7 @@ def predict_folds(
         model, _ = build()
         # convolutions run about a third faster in this layout
         model = model.to(memory_format=torch.channels_last)
-        with skip_frozen_stages(model, two_pictures) if has_frozen_stages else nullcontext():
+        with skip_frozen_stages(model, two_pictures) if is_frozen else nullcontext():
             rows = train_rows.select(fold.train), other_rows.select(fold.validation)
             if args.linear_probe:
                 fit_linear_probe(model, *rows, num_views)
@@ -108,7 +114,8 @@ def predict_folds(
             validation = trainer.evaluate()
             logits = trainer.predict(other_rows.select(fold.test)).predictions
         shutil.rmtree(args.output_dir, ignore_errors=True)
-        yield FoldPrediction(softmax(np.asarray(logits, dtype=np.float64), axis=1), validation["eval_srcc"])
+        distribution = softmax(np.asarray(logits, dtype=np.float64), axis=1)
+        yield FoldPrediction(distribution, validation["eval_srcc"], trainer.model)
 
 
 class _FoldRows:

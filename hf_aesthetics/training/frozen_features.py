@@ -170,15 +170,28 @@ def skip_frozen_stages(model: PreTrainedModel, pictures: torch.Tensor) -> Genera
             del module.forward  # the instance's, which hides that of its class
 
 
+def has_frozen_stages(model: PreTrainedModel) -> bool:
+    """
+    Whether what the first stages make of a picture stays the same in training. It does not while something before
+    them is trained, such as the early fusion of a picture with a map.
+    """
+    return not next(model.parameters()).requires_grad
+
+
 def _first_free_module(model: PreTrainedModel) -> nn.Module:
     """The first stage of the backbone with anything to train, or the head."""
     stages = backbone_stages(model.base_model)
     num_frozen = next((index for index, stage in enumerate(stages) if _is_trainable(stage)), len(stages))
     if num_frozen == 0:
         raise ValueError("At least one stage must be frozen, got 0. Call model.freeze_stages(...) before.")
-    if num_frozen < len(stages):
-        return stages[num_frozen]
-    return next(module for module in model.children() if module is not model.base_model)
+    names, parts = zip(*model.named_children(), strict=True)
+    place = parts.index(model.base_model)
+    if any(_is_trainable(part) for part in parts[:place]):
+        raise ValueError(
+            f"Nothing before the backbone may be trained, but {', '.join(map(repr, names[:place]))} is. Train without "
+            "cached features."
+        )
+    return stages[num_frozen] if num_frozen < len(stages) else parts[place + 1]
 
 
 def _is_trainable(module: nn.Module) -> bool:

@@ -283,7 +283,7 @@ def train_scorer(
         processor (`ModalityImageProcessor`):
             What turns pictures into `pixel_values`.
         collection (`RatedCollection`):
-            Training and validation pictures, or cached maps of them.
+            Training and validation pictures, and maps of them, see [`map_collection`].
         args (`AestheticTrainingArguments`):
             The run; its checkpoints lie in `<output_dir>.run`.
         loss (`str`, *optional*, defaults to `"emd"`):

@@ -7,8 +7,10 @@ from pathlib import Path
 
 import pytest
 
+from hf_aesthetics.analysis.findings import load_findings
 from hf_aesthetics.evaluation import EvaluationReport
 from hf_aesthetics.hub import check_checkpoint
+from hf_aesthetics.reports import read_verdict
 
 
 SCRIPT = Path(__file__).parents[2] / "scripts" / "demo.py"
@@ -38,7 +40,22 @@ def test_everything_that_it_scores_is_labelled(demonstration):
 
 def test_it_says_where_everything_lies(demonstration):
     folder, printed = demonstration
-    for path in ("nima", "pictures", "scenes.jpg"):
+    for path in ("nima", "pictures", "scenes.jpg", "report.html"):
         assert f"demo/{path}" in printed and (folder / path).exists()
     assert len(list((folder / "pictures").glob("*.jpg"))) == 5
     assert "panel against itself" in printed and "ridge on colour" in printed
+
+
+def test_it_ends_in_a_report_of_all_modalities_of_the_same_test_pictures(demonstration):
+    folder, printed = demonstration
+    findings = load_findings(folder / "findings.json")
+    sources = {row.modality: row.source for row in findings.modalities}
+    assert sources == {
+        "rgb": "the picture itself",
+        "depth": "true map of the renderer",
+        **dict.fromkeys(("saliency", "blur", "gray", "constant"), "closed form"),
+    }
+    assert findings.num_pictures == 12 and findings.systems[0].system == "causes of rendered scenes"
+    assert "Demonstration, trained on rendered scenes." in findings.limits
+    (verdict,) = read_verdict(folder / "report.html")
+    assert verdict["sentence"] in printed

@@ -11,7 +11,11 @@ from transformers import default_data_collator
 from hf_aesthetics.data.training_rows import IndexedRows
 from hf_aesthetics.data.transforms import EvaluationTransform, TrainingTransform
 from hf_aesthetics.training import AestheticTrainer
-from hf_aesthetics.training.frozen_features import record_frozen_features, skip_frozen_stages
+from hf_aesthetics.training.frozen_features import (
+    has_frozen_stages,
+    record_frozen_features,
+    skip_frozen_stages,
+)
 
 
 BINS = [1.0, 2.0, 3.0, 4.0, 5.0]
@@ -174,6 +178,18 @@ def test_a_stem_that_is_trained_is_refused():
         pytest.raises(ValueError, match="'backbone.embedder' is not"),
         skip_frozen_stages(model, torch.rand(2, 3, 32, 32)),
     ):
+        pass
+
+
+def test_an_early_fusion_that_is_trained_is_refused():
+    model = tiny_model(TINY_RESNET, num_channels=4)
+    model.freeze_stages(1)
+    assert not has_frozen_stages(model)
+    with pytest.raises(ValueError, match="'early_fusion' is"), skip_frozen_stages(model, torch.rand(2, 4, 32, 32)):
+        pass
+    model.early_fusion.requires_grad_(False)
+    assert has_frozen_stages(model)
+    with skip_frozen_stages(model, torch.rand(2, 4, 32, 32)):
         pass
 
 

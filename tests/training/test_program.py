@@ -73,7 +73,7 @@ def test_accelerate_launches_the_installed_module(rated_folder, tiny_backbone, t
     ("flags", "message"),
     [
         (["--dataset", "oasis"], "needs the folder of its pictures"),
-        (["--dataset", "oasys"], "one of ava, folder, oasis, synthetic or a Hub repository.*'oasys'"),
+        (["--dataset", "oasys"], "one of aadb, ava, .*, oasis, para, synthetic or a Hub repository.*'oasys'"),
         (
             ["--dataset", "folder", "--data_dir", "{mine}", "--min_score", "1"],
             "--min_score, --max_score and --num_bins",

@@ -1,0 +1,75 @@
+"""The arguments of a study, beside those of data, model, folds and training.
+
+Know nothing about how they are carried out.
+"""
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+from ..models.modality_maps import EARLY_FUSION, check_modality
+
+
+@dataclass
+class StudyArguments:
+    """
+    Which modalities, who makes their maps, and how their models start.
+
+    Raises:
+        ValueError: If a modality is unknown or named twice, an extractor is for none of them, or the models should
+            start from `rgb`, which is not trained.
+
+    Example:
+        >>> StudyArguments(modalities=["rgb", "depth"], extractors=["depth=org/network@v2"]).networks
+        {'depth': 'org/network@v2'}
+        >>> StudyArguments(modalities=["blur"], initialise="rgb")
+        Traceback (most recent call last):
+        ...
+        ValueError: --initialise rgb needs the models of rgb, got --modalities blur. Add rgb.
+    """
+
+    modalities: list[str] = field(
+        default_factory=lambda: ["rgb", "gray", "constant", "saliency", "blur"],
+        metadata={"help": "what the models see: rgb, maps, or rgb+<map>"},
+    )
+    extractors: list[str] = field(
+        default_factory=list, metadata={"help": "networks, each as MODALITY=FOLDER_OR_REPOSITORY[@REVISION]"}
+    )
+    depths: list[int] | None = field(
+        default=None,
+        metadata={
+            "help": "numbers of frozen stages to choose from, for each modality; by default as many as can be, which "
+            "leaves the head alone, and one less"
+        },
+    )
+    initialise: Literal["pretrained", "rgb"] = field(
+        default="pretrained", metadata={"help": "start from the backbone, or from the model of rgb of the same fold"}
+    )
+    beside: list[str] = field(
+        default_factory=list, metadata={"help": "findings.json of other collections, for the same report"}
+    )
+    report_only: bool = field(
+        default=False, metadata={"help": "train nothing; the report is about the modalities that are finished"}
+    )
+
+    def __post_init__(self) -> None:
+        for name in self.modalities:
+            check_modality(name)
+        if not self.modalities or len(set(self.modalities)) < len(self.modalities):
+            raise ValueError(f"--modalities must name each modality once, got {' '.join(self.modalities) or 'none'}.")
+        maps = {name.removeprefix(EARLY_FUSION) for name in self.modalities}
+        if unused := sorted(self.networks.keys() - maps):
+            raise ValueError(
+                f"--extractors must be MODALITY=CHECKPOINT for --modalities {' '.join(self.modalities)}, got "
+                f"{', '.join(unused)}."
+            )
+        if self.initialise == "rgb" and "rgb" not in self.modalities:
+            raise ValueError(
+                f"--initialise rgb needs the models of rgb, got --modalities {' '.join(self.modalities)}. Add rgb."
+            )
+        if self.initialise == "rgb":
+            self.modalities = sorted(self.modalities, key=lambda name: name != "rgb")  # the others wait for it
+
+    @property
+    def networks(self) -> dict[str, str]:
+        """The extractor of each map, where one is named."""
+        return dict(text.partition("=")[::2] for text in self.extractors)
