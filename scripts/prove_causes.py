@@ -40,8 +40,8 @@ from hf_aesthetics.data.rendering import CAUSES, render_scene
 from hf_aesthetics.extraction import ModalityExtractor
 
 
-CUE_OF_CAUSE = {"depth": "depth", "composition": "saliency", "focus": "blur", "colour": "colour"}
-SINGLE = [{cause: 1.0} for cause in CUE_OF_CAUSE]
+CUE_OF_CAUSE = {"depth": "depth", "composition": "saliency", "focus": "blur", "colour": "colour", "light": "light"}
+SINGLE = [{cause: 1.0} for cause in ("depth", "composition", "focus", "colour")]
 MIXED = ("depth", "composition", "focus")
 MIXTURES = [dict(zip(pair, (0.6, 0.4), strict=True)) for pair in permutations(MIXED, 2)] + [
     dict(zip(triple, (0.5, 0.3, 0.2), strict=True)) for triple in permutations(MIXED)
@@ -89,26 +89,37 @@ def describe_scenes(scenes: Mapping[str, np.ndarray], depth: str = "depth") -> C
     return CuePanel.from_maps({name: scenes[name] for name in ("rgb", depth, "saliency", "blur")})
 
 
+def rate(scenes: Mapping[str, np.ndarray], truth: Mapping[str, float], seed: int, order: np.ndarray) -> np.ndarray:
+    """Single ratings by raters who look at causes with known shares, of the scenes in an order: `(n, num_raters)`."""
+    causes = {name: scenes["causes"][order, number] for number, name in enumerate(CAUSES)}
+    weights = {name: share**0.5 for name, share in truth.items()}
+    return RaterPanel(causes=weights or None, seed=seed).rate(causes).ratings.astype(np.float64)
+
+
+def true_shares(scenes: Mapping[str, np.ndarray], truth: Mapping[str, float]) -> dict[str, float]:
+    """By cue, the share of each cause in what the raters agree on: as planted, but with the spread in these scenes."""
+    parts = {}
+    for name, share in truth.items():
+        values = scenes["causes"][:, list(CAUSES).index(name)]
+        parts[CUE_OF_CAUSE[name]] = share * values.var() / CAUSES[name].std ** 2
+    return {cue: part / sum(parts.values()) for cue, part in parts.items()}
+
+
 def prove_seed(scenes: Mapping[str, np.ndarray], seed: int) -> list[dict]:
     """Verdicts on all panels of one seed."""
-    causes = {name: scenes["causes"][:, number] for number, name in enumerate(CAUSES)}
     cues = describe_scenes(scenes)
     generator = np.random.default_rng([seed, 7])
+    as_they_are = np.arange(len(scenes["causes"]))
     panels = [("one cause", truth) for truth in SINGLE] + [("mixture", truth) for truth in MIXTURES]
     rows = []
     for kind, truth in [*panels, *[("nothing", {})] * NUM_NOTHING]:
-        seen = causes
-        if kind == "nothing":
-            order = generator.permutation(len(scenes["causes"]))
-            seen = {name: values[order] for name, values in causes.items()}
-        weights = {name: share**0.5 for name, share in truth.items()}
-        ratings = RaterPanel(causes=weights or None, seed=seed).rate(seen).ratings.astype(np.float64)
-        true_shares = {CUE_OF_CAUSE[name]: share for name, share in truth.items()}
-        reliability = split_half_ceiling(ratings, num_splits=5)
-        rows.append(row_of(kind, true_shares, judge(cues, ratings.mean(axis=1), reliability)))
+        order = generator.permutation(as_they_are) if kind == "nothing" else as_they_are
+        ratings = rate(scenes, truth, seed, order)
+        shares, reliability = true_shares(scenes, truth), split_half_ceiling(ratings, num_splits=5)
+        rows.append(row_of(kind, shares, judge(cues, ratings.mean(axis=1), reliability)))
         if "depth_fastdepth" in scenes and truth == {"depth": 1.0}:
             by_network = describe_scenes(scenes, "depth_fastdepth")
-            rows.append(row_of("by FastDepth", true_shares, judge(by_network, ratings.mean(axis=1), reliability)))
+            rows.append(row_of("by FastDepth", shares, judge(by_network, ratings.mean(axis=1), reliability)))
     return rows
 
 
@@ -123,13 +134,19 @@ def row_of(kind: str, truth: dict[str, float], verdict: Verdict) -> dict:
     }
 
 
-def calibrate(scenes: Mapping[str, np.ndarray]) -> dict[str, float]:
-    """Part of each cause that its cue explains, where raters look at nothing else and make no errors."""
+def calibrate(scenes: Mapping[str, np.ndarray], seed: int) -> list[tuple[str, float, float]]:
+    """Of every panel and each of its cues: the true share, and the part of the variance that the cue explains."""
     cues = describe_scenes(scenes)
-    causes = {**CUE_OF_CAUSE, "light": "light"}
-    columns = np.stack([scenes["causes"][:, list(CAUSES).index(name)] for name in causes], axis=1).astype(np.float64)
-    parts = explained_parts(read_cues(cues.readers, columns), columns).parts
-    return {cue: parts[number, list(cues.readers).index(cue)] for number, cue in enumerate(causes.values())}
+    panels = [*SINGLE, {"light": 1.0}, *MIXTURES]
+    as_they_are = np.arange(len(scenes["causes"]))
+    ratings = [rate(scenes, truth, seed, as_they_are) for truth in panels]
+    means = np.stack([each.mean(axis=1) for each in ratings], axis=1)
+    parts = explained_parts(read_cues(cues.readers, means), means).parts
+    return [
+        (cue, share, parts[number, list(cues.readers).index(cue)] / split_half_ceiling(each, num_splits=5))
+        for number, (truth, each) in enumerate(zip(panels, ratings, strict=True))
+        for cue, share in true_shares(scenes, truth).items()
+    ]
 
 
 def prove_on_photographs(oasis_dir: Path) -> list[dict]:
@@ -197,10 +214,12 @@ def main(argv: list[str] | None = None) -> None:
     arguments = parser.parse_args(argv)
     started = time.monotonic()
     if arguments.calibrate:
-        found = [calibrate(load_scenes(arguments, seed)) for seed in arguments.seeds]
-        for cue in found[0]:
-            values = [each[cue] for each in found]
-            print(f'    "{cue}": ({np.mean(values):.2f}, {np.std(values):.2f}),')
+        found = [each for seed in arguments.seeds for each in calibrate(load_scenes(arguments, seed), seed)]
+        for cue in CUE_OF_CAUSE.values():
+            shares, parts = np.array([(share, part) for name, share, part in found if name == cue]).T
+            readable = shares @ parts / (shares @ shares)
+            deviation = np.std((parts - readable * shares)[shares > 0.1] / shares[shares > 0.1])
+            print(f'    "{cue}": ({readable:.2f}, {deviation:.2f}),')
         return
     rows = []
     for seed in arguments.seeds:

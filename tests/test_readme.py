@@ -10,7 +10,9 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
+from hf_aesthetics.study.arguments import StudyArguments
 from hf_aesthetics.training import AestheticTrainingArguments, DataArguments, ModelArguments
+from hf_aesthetics.training.cross_validation import FoldArguments
 
 
 ROOT = Path(__file__).parents[1]
@@ -61,19 +63,12 @@ def test_every_make_target_and_file_named_here_exists():
 def test_every_flag_named_here_is_one():
     fields = {
         field.name
-        for arguments in (DataArguments, ModelArguments, AestheticTrainingArguments)
+        for arguments in (DataArguments, ModelArguments, FoldArguments, StudyArguments, AestheticTrainingArguments)
         for field in dataclasses.fields(arguments)
     }
     others = {"model", "output", "splits"}  # of hf-aesthetics score and prepare_oasis.py
     others |= {"config_file", "num_processes", "dry_run"}  # of accelerate and release.py
-    others |= {
-        "groups",
-        "reliability",
-        "compare_with",
-        "fold_seeds",
-        "depths",
-        "random_epochs",
-    }  # of cross_validate.py
+    others |= {"random_epochs", "work_dir", "fastdepth", "oasis_dir"}  # of ablate.py and prove_causes.py
     flags = {flag.replace("-", "_") for flag in re.findall(r"--([a-z][a-z_-]+)", README)}
     assert flags <= fields | others, flags - fields - others
 

@@ -51,7 +51,7 @@ class CueReader:
             inner = kernel[np.ix_(train, train)]
             means = inner.mean(axis=0)
             values, vectors = np.linalg.eigh(inner - means - means[:, None] + means.mean())
-            kept = values > 1e-8 * len(train)
+            kept = values > 1e-10 * len(train)
             values, vectors = values[kept], vectors[:, kept]
             outer = kernel[np.ix_(test, train)] - means
             outer = outer - outer.mean(axis=1, keepdims=True)
