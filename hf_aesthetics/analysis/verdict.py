@@ -18,8 +18,8 @@ RULE = (
     "Each cue is read in its own terms (descriptors of its map), cross-fitted over groups. A cue's share is the part "
     "of the variance of the mean scores that goes to its reading, over the part of its property that its maps are "
     "known to show (readability). Nothing is claimed unless all cues together explain more than they do in "
-    "{confidence:.0%} of the draws in which the scores belong to no picture. A cue is named where its share is ahead "
-    "of every other's in {confidence:.0%} of the draws of groups, with every extractor of every cue."
+    "{confidence} of the draws in which the scores belong to no picture. A cue is named where its share is ahead "
+    "of every other's in {confidence} of the draws of groups, with every extractor of every cue."
 )
 CONFIDENCE = 0.95
 # part of a property that a cue's own maps show, and its deviation over panels: measured on rendered scenes, where the
@@ -164,8 +164,8 @@ def judge(
     by_cue = {cue: _estimate(shares[:, number]) for number, cue in enumerate(cues)}
     if p_value > 1 - CONFIDENCE:
         sentence = (
-            f"Nothing is claimed: {_listed(cues)} together explain {explained.value:.0%} of the variance, and chance "
-            f"does so, too (p = {p_value:.2f})."
+            f"Nothing is claimed: {_listed(cues)} together explain {_percent(explained.value)} of the variance, and "
+            f"chance does so, too (p = {p_value:.2f})."
         )
         return Verdict(None, sentence, by_cue, explained, rule=_rule(), p_value=p_value)
     order = [cues[number] for number in np.argsort(-shares[0])]
@@ -176,12 +176,14 @@ def judge(
         if _is_ahead(shares, cues.index(one), cues.index(other))
     ]
     leaders = [cue for cue in order if not _is_ahead(shares, cues.index(order[0]), cues.index(cue))]
-    texts = [f"{cue} {_interval(by_cue[cue])}" for cue in order if by_cue[cue].value >= 0.005]
     subject = f"{order[0].capitalize()} carries the judgement"
     if len(leaders) > 1:
         subject = f"{_listed(leaders).capitalize()} carry the judgement, and cannot be told apart in weight"
+    leading = ", ".join(f"{cue} {_interval(by_cue[cue])}" for cue in leaders)
+    others = ", ".join(f"{cue} {_percent(by_cue[cue].value)}" for cue in order if cue not in leaders)
     sentence = (
-        f"{subject}: of what the cues explain, {_interval(explained)} of the explainable variance, {'; '.join(texts)}."
+        f"{subject}: of what the cues explain, {leading}{f'; then {others}' if others else ''}. Together they explain "
+        f"{_percent(explained.value)} of the explainable variance."
     )
     cause = order[0] if len(leaders) == 1 else None
     return Verdict(cause, sentence, by_cue, explained, claims, _rule(), leaders, p_value)
@@ -231,7 +233,11 @@ def _estimate(values: np.ndarray) -> Estimate:
 
 
 def _interval(estimate: Estimate) -> str:
-    return f"{estimate.value:.0%} [{estimate.low:.0%}, {estimate.high:.0%}]"
+    return f"{_percent(estimate.value)} [{_percent(estimate.low)}, {_percent(estimate.high)}]"
+
+
+def _percent(share: float) -> str:
+    return f"{100 * share:.0f} %"
 
 
 def _listed(names: list[str]) -> str:
@@ -239,4 +245,4 @@ def _listed(names: list[str]) -> str:
 
 
 def _rule() -> str:
-    return RULE.format(confidence=CONFIDENCE)
+    return RULE.format(confidence=_percent(CONFIDENCE))

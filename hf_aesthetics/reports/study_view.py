@@ -66,6 +66,7 @@ def describe_study(
     return {
         "key": key,
         "findings": study,
+        "claims": _group_claims(study.verdict.claims),
         "share_plot": bar_plot("Share of each cue", shares, _axis(shares.values(), write=percent)) if shares else None,
         "rows": [(row, _kind(row.modality), _meaning(row.modality)) for row in study.modalities],
         "undefined": _undefined_figures(study.modalities),
@@ -93,6 +94,15 @@ def compare_studies(studies: Sequence[StudyFindings]) -> dict[str, Any]:
             for name in _names(tables)
         ],
     }
+
+
+def _group_claims(claims: Sequence[str]) -> list[str]:
+    """Claims of one cue on one line: "depth carries more than blur" and "... than colour" are one."""
+    grouped: dict[str, list[str]] = {}
+    for claim in claims:
+        cue, words, other = claim.partition(" carries more than ")
+        grouped.setdefault(cue + words, []).append(other)
+    return [head + ", ".join(others) for head, others in grouped.items()]
 
 
 def _kind(modality: str) -> str:
