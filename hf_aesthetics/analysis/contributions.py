@@ -10,6 +10,7 @@ from itertools import chain
 import numpy as np
 
 from ..metrics import earth_mover_distance, spearman_correlation
+from .cues import cue_of
 from .findings import CONTROLS, REFERENCE, Estimate, ModalityFigures
 from .panel import ModalityPanel
 from .resampling import (
@@ -216,12 +217,7 @@ def _unique_errors(panel: ModalityPanel, seed: int, num_foldings: int = 3) -> di
 
     grown = {}
     for name in panel.cues:
-        others = tuple(other for other in panel.cues if _cue_of(other) != _cue_of(name))
+        others = tuple(other for other in panel.cues if cue_of(other) != cue_of(name))
         with_it = tuple(other for other in panel.cues if other in others or other == name)
         grown[name] = squared_errors(others) - squared_errors(with_it)
     return grown
-
-
-def _cue_of(modality: str) -> str:
-    """`saliency_u2net` and `saliency` are one cue."""
-    return modality.split("_")[0]

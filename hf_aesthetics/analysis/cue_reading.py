@@ -131,12 +131,12 @@ def explained_parts(readings: np.ndarray, values: np.ndarray, weights: np.ndarra
             How often each picture counts, for a bootstrap of a single column: the parts are one row a draw then.
     """
     if weights is None:
-        weights, columns = np.ones((1, len(values))), range(values.shape[1])
+        draws = [(np.ones(len(values)), column) for column in range(values.shape[1])]
     else:
-        columns = [0] * len(weights)
+        draws = [(weight, 0) for weight in weights]
     rows = []
-    for draw, column in enumerate(columns):
-        weight = weights[draw % len(weights)] / weights[draw % len(weights)].sum()
+    for weight, column in draws:
+        weight = weight / weight.sum()
         stacked = np.vstack([readings[:, :, column], values[:, column]])
         stacked = stacked - (stacked @ weight)[:, None]
         moments = (stacked * weight) @ stacked.T

@@ -13,6 +13,8 @@ from PIL import Image
 from scipy import ndimage
 
 from ..models.color_spaces import rgb_to_lab
+from .cues import PICTURE_CUES, cue_of
+from .findings import REFERENCE
 
 
 SIDE = 64  # maps are described at this size in pixels, their aspect ratio lost: places are shares of the frame
@@ -62,17 +64,6 @@ def small_maps(pictures: Iterable[Image.Image]) -> np.ndarray:
     return np.stack([np.asarray((p if p.mode == "L" else p.convert("RGB")).resize(size, box)) for p in pictures])
 
 
-def cue_of(modality: str) -> str:
-    """
-    Modalities that differ in what made the map are one cue.
-
-    Example:
-        >>> cue_of("saliency_u2net"), cue_of("depth")
-        ('saliency', 'depth')
-    """
-    return modality.split("_")[0]
-
-
 def describe_cue(cue: str, maps: Mapping[str, np.ndarray]) -> Description:
     """
     The numbers that describe one cue of every picture.
@@ -96,7 +87,7 @@ def describe_cue(cue: str, maps: Mapping[str, np.ndarray]) -> Description:
         >>> round(float(describe_cue("depth", {"depth": half})["depth_range"][0]), 2)
         1.0
     """
-    seen_in = "rgb" if cue in ("colour", "light") else cue
+    seen_in = REFERENCE if cue in PICTURE_CUES else cue
     if seen_in not in maps:
         raise KeyError(f"{cue!r} is described from {seen_in!r} maps, but there are only {sorted(maps)}.")
     values = maps[seen_in] / np.float32(255)

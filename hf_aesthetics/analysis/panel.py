@@ -14,7 +14,7 @@ from numpy.typing import ArrayLike
 from ..evaluation.cross_validation import OutOfFoldPredictions
 from ..metrics import distribution_mean
 from ..metrics.array_checks import as_bin_values, as_distributions, as_vector, require_same_length
-from .findings import CONTROLS, REFERENCE
+from .cues import is_cue
 
 
 # predictions that vary by less of the votes' own spread say nothing: what order they have is that of the folds
@@ -148,7 +148,7 @@ class ModalityPanel:
     @property
     def cues(self) -> tuple[str, ...]:
         """The modalities that stand for one visual cue: neither those that hold the whole picture nor the controls."""
-        return tuple(name for name in self.predicted if name.split("+")[0] not in (REFERENCE, *CONTROLS))
+        return tuple(filter(is_cue, self.predicted))
 
     @cached_property
     def true_means(self) -> np.ndarray:

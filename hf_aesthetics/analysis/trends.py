@@ -5,7 +5,8 @@ from collections.abc import Mapping
 import numpy as np
 
 from ..metrics import bootstrap_interval, spearman_correlation
-from .descriptors import NAMED_DESCRIPTORS, cue_of, describe_cue
+from .cues import first_of_cues
+from .descriptors import NAMED_DESCRIPTORS, describe_cue
 from .findings import Estimate, Trend
 
 
@@ -42,14 +43,10 @@ def find_trends(
         >>> [trend.descriptor for trend in find_trends(maps, levels[:, 0, 0], num_resamples=20)]
         ['blur_share']
     """
-    first = {"colour": "rgb", "light": "rgb"}  # read from the picture itself
-    for modality in maps:
-        first.setdefault(cue_of(modality), modality)
+    first = first_of_cues(maps)
     trends = []
-    for cue in NAMED_DESCRIPTORS:
-        modality = first.get(cue, "")
-        if modality not in maps:
-            continue
+    for cue in filter(first.__contains__, NAMED_DESCRIPTORS):
+        modality = first[cue]
         found = describe_cue(cue, {**maps, cue: maps[modality]})
         of_cue = [
             _trend(name, meaning, modality, found[name], np.asarray(true_means, float), groups, num_resamples, seed)

@@ -9,8 +9,9 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from .cue_reading import CueReader, deal_folds, explained_parts, read_cues
-from .descriptors import cue_of, describe_cue
-from .findings import CONTROLS, REFERENCE, Estimate, Verdict
+from .cues import first_of_cues, is_cue
+from .descriptors import describe_cue
+from .findings import Estimate, Verdict
 from .resampling import draw_weights, number_groups
 
 
@@ -31,7 +32,6 @@ READABILITY: dict[str, tuple[float, float]] = {
     "colour": (1.00, 0.01),
     "light": (0.99, 0.01),
 }
-PICTURE_CUES = ("colour", "light")  # read from the picture itself
 MAX_PICTURES = 2000  # the kernel takes memory with the square of their number
 LEAST_PICTURES = 20
 
@@ -65,9 +65,7 @@ class CuePanel:
             seed (`int`, *optional*, defaults to 0):
                 Of the folds.
         """
-        seen = {cue: {**maps, cue: maps[modality]} for cue, modality in _first_of_cues(maps).items()}
-        if REFERENCE in maps:
-            seen |= dict.fromkeys(PICTURE_CUES, dict(maps))
+        seen = {cue: {**maps, cue: maps[modality]} for cue, modality in first_of_cues(maps).items()}
         number = len(next(iter(maps.values())))
         groups = np.arange(number) if groups is None else np.asarray(groups)
         folds = deal_folds(groups, seed)
@@ -128,10 +126,11 @@ def reach_verdict(
         raise ValueError(f"Expected maps of at least one cue, got {sorted(maps)}. Add depth, saliency, blur or rgb.")
     settings = (reliability, num_resamples, num_permutations, seed)
     verdict = judge(panel, true_means, *settings)
+    first = first_of_cues(maps).values()
     others = {
         modality: judge(CuePanel.from_maps({modality: maps[modality], **maps}, groups, seed), true_means, *settings)
         for modality in maps
-        if cue_of(modality) in panel.readers and modality not in _first_of_cues(maps).values()
+        if is_cue(modality) and modality not in first
     }
     return _keep_what_survives(verdict, others)
 
@@ -187,15 +186,6 @@ def judge(
     )
     cause = order[0] if len(leaders) == 1 else None
     return Verdict(cause, sentence, by_cue, explained, claims, _rule(), leaders, p_value)
-
-
-def _first_of_cues(maps: Mapping[str, np.ndarray]) -> dict[str, str]:
-    """By cue the first of its modalities."""
-    first: dict[str, str] = {}
-    for modality in maps:
-        if modality.split("+")[0] not in (REFERENCE, *CONTROLS):
-            first.setdefault(cue_of(modality), modality)
-    return first
 
 
 def _keep_what_survives(verdict: Verdict, others: Mapping[str, Verdict]) -> Verdict:

@@ -13,7 +13,8 @@ from ..analysis.categories import category_systems
 from ..analysis.categorisation import categorise
 from ..analysis.contributions import agreement, modality_figures
 from ..analysis.covariance import find_covariances
-from ..analysis.descriptors import cue_of, small_maps
+from ..analysis.cues import first_of_cues
+from ..analysis.descriptors import small_maps
 from ..analysis.dominance import dominant_modalities
 from ..analysis.findings import CONTROLS, REFERENCE, StudyFindings
 from ..analysis.fusion import fuse_cues
@@ -68,10 +69,8 @@ def find_all(
     panel = ModalityPanel.from_predictions(
         {each.name: predictions[each.name] for each in studied}, collection.scale.bin_scores, num_votes
     )
-    one_a_cue = {cue_of(name): name for name in reversed(panel.cues)}
-    competing = panel.select(
-        [name for name in panel.modalities if name in one_a_cue.values() or name not in panel.cues]
-    )
+    one_a_cue = first_of_cues(panel.cues).values()
+    competing = panel.select([name for name in panel.modalities if name in one_a_cue or name not in panel.cues])
     systems = category_systems(labels)
     members = {
         name: system.values[:, column] == 1

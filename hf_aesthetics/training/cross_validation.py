@@ -176,6 +176,7 @@ def train_folds(
             continue
         args = copy(args)
         args.seed = seed
+        shares = _vote_shares(pictures, collection.scale.bin_scores)
         # frozen stages run once for all models that start alike
         for together in [missing] if start is None else [[number] for number in missing]:
             origin = None if start is None else weights_file(Path(start, of_seed[together[0]].name))
@@ -192,7 +193,7 @@ def train_folds(
                 if keep_weights:
                     with whole_file(weights_file(of_seed[number])) as file:
                         save_model(prediction.model, str(file))
-                rows = _rows(pictures, collection, fold_args.groups, seed, folds[number], prediction)
+                rows = _rows(pictures, shares, fold_args.groups, seed, folds[number], prediction)
                 with whole_file(of_seed[number]) as file:
                     pq.write_table(rows, file)
                 print(f"{label}seed {seed}, fold {number}: validation {prediction.validation_srcc}", flush=True)
@@ -277,14 +278,13 @@ def _build(
 
 def _rows(
     pictures: Dataset,
-    collection: RatedCollection,
+    shares: np.ndarray,
     groups: str | None,
     seed: int,
     fold: Fold,
     prediction: FoldPrediction,
 ) -> pa.Table:
     """One row a picture of the test part, as `OutOfFoldPredictions` reads them."""
-    shares = _vote_shares(pictures, collection.scale.bin_scores)
     test, num_rows = pictures.select(fold.test), len(fold.test)
     return pa.table(
         {
