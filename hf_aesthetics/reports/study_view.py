@@ -111,7 +111,8 @@ def _kind(modality: str) -> str:
 
 
 def _meaning(modality: str) -> str:
-    return ", and ".join(MODALITIES[name].meaning for name in modality.split("+") if name in MODALITIES)
+    names = [name if name in MODALITIES else name.rpartition("_")[0] for name in modality.split("+")]  # degraded maps
+    return ", and ".join(MODALITIES[name].meaning for name in names if name in MODALITIES)
 
 
 def _names(tables: Iterable[Mapping[str, Any]]) -> list[str]:

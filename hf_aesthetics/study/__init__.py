@@ -10,14 +10,17 @@ require_extra(__name__, "train", "accelerate", "datasets", "pyarrow", "scipy", "
 
 from .analyse import find_all
 from .arguments import StudyArguments
+from .degradations import DEGRADATIONS, degrade
 from .modality_models import StudiedModality, load_modality, map_modality, train_modality
 from .summary import describe_method, findings_table
 from .write_up import write_study
 
 
 __all__ = [
+    "DEGRADATIONS",
     "StudiedModality",
     "StudyArguments",
+    "degrade",
     "describe_method",
     "find_all",
     "findings_table",

@@ -21,7 +21,8 @@ from ..training.arguments import portable_command
 from ..training.cross_validation import PREDICTIONS_FILE, FoldArguments
 from .analyse import find_all
 from .arguments import StudyArguments
-from .modality_models import load_modality, read_modality, train_modality
+from .degradations import DEGRADATIONS, degrade
+from .modality_models import StudiedModality, load_modality, read_modality, train_modality
 from .summary import describe_method, findings_table
 from .write_up import write_study
 
@@ -54,15 +55,8 @@ def _run(
 ) -> None:
     _check(data_args, model_args, fold_args, args)
     beside = [load_findings(path) for path in study_args.beside]  # not after hours of training
-    output_dir, names = Path(args.output_dir), study_args.modalities
-    if study_args.report_only:
-        names = [name for name in names if (output_dir / name / PREDICTIONS_FILE).is_file()]
-        if not names:
-            raise ValueError(f"Expected finished modalities in {output_dir}, found none. Leave --report_only out.")
-    studied = []
-    for number, name in enumerate(names, start=1):
-        print(f"maps {number} of {len(names)}: {name}", flush=True)
-        studied.append(load_modality(data_args, model_args, name, study_args.networks))
+    output_dir = Path(args.output_dir)
+    studied = _load(data_args, model_args, study_args, output_dir)
     collection = studied[0].collection.name
     if collection in [other.collection for other in beside]:
         raise ValueError(f"--beside must be findings of other collections than {collection!r}. Leave these out.")
@@ -71,7 +65,7 @@ def _run(
         if study_args.report_only:
             found[each.name] = read_modality(output_dir / each.name)
             continue
-        print(f"models {number} of {len(names)}: {each.name}, {each.source}", flush=True)
+        print(f"models {number} of {len(studied)}: {each.name}, {each.source}", flush=True)
         from_rgb = study_args.initialise == "rgb"
         found[each.name] = train_modality(
             each,
@@ -97,6 +91,25 @@ def _run(
     )
     report = write_study(output_dir, findings, studied, beside)
     print(f"{findings_table(findings)}\n\nreport: {report}")
+
+
+def _load(
+    data_args: DataArguments, model_args: ModelArguments, study_args: StudyArguments, output_dir: Path
+) -> list[StudiedModality]:
+    def is_wanted(name: str) -> bool:
+        return not study_args.report_only or (output_dir / name / PREDICTIONS_FILE).is_file()
+
+    names = [name for name in study_args.modalities if is_wanted(name)]
+    if not names:
+        raise ValueError(f"Expected finished modalities in {output_dir}, found none. Leave --report_only out.")
+    studied = []
+    for number, name in enumerate(names, start=1):
+        print(f"maps {number} of {len(names)}: {name}", flush=True)
+        studied.append(load_modality(data_args, model_args, name, study_args.networks))
+        if name in study_args.degrade:
+            worse = [degrade(studied[-1], degradation) for degradation in DEGRADATIONS]
+            studied += [each for each in worse if is_wanted(each.name)]
+    return studied
 
 
 def _check(

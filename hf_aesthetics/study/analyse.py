@@ -24,7 +24,6 @@ from ..analysis.verdict import reach_verdict
 from ..data.loading import RatedCollection
 from ..evaluation.cross_validation import OutOfFoldPredictions
 from ..metrics import vote_resampling_ceiling
-from ..models.modality_maps import split_modality
 from ..models.rgb_conversion import convert_to_rgb
 from .collection_rows import all_rows, has_pictures, in_order
 from .modality_models import StudiedModality
@@ -115,11 +114,10 @@ def read_maps(studied: Sequence[StudiedModality], image_ids: Sequence[str] | np.
     """
     found = {}
     for each in studied:
-        _, map_name = split_modality(each.name)
-        if map_name in (None, *CONTROLS) or map_name in found:
+        if each.map_name in (None, *CONTROLS) or each.map_name in found:
             continue
-        rows = in_order(all_rows(each.collection, [map_name]), image_ids)
-        found[map_name] = small_maps(row[map_name] for row in rows)
+        rows = in_order(all_rows(each.collection, [each.map_column]), image_ids)
+        found[each.map_name] = small_maps(row[each.map_column] for row in rows)
     if has_pictures(studied[0].collection):
         rows = in_order(all_rows(studied[0].collection, ["image"]), image_ids)
         found[REFERENCE] = small_maps(convert_to_rgb(row["image"]) for row in rows)

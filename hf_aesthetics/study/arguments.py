@@ -6,6 +6,7 @@ Know nothing about how they are carried out.
 from dataclasses import dataclass, field
 from typing import Literal
 
+from ..analysis.cues import is_cue
 from ..models.modality_maps import EARLY_FUSION, check_modality
 
 
@@ -15,8 +16,8 @@ class StudyArguments:
     Which modalities, who makes their maps, and how their models start.
 
     Raises:
-        ValueError: If a modality is unknown or named twice, an extractor is for none of them, or the models should
-            start from `rgb`, which is not trained.
+        ValueError: If a modality is unknown or named twice, an extractor or a degradation is for none of them, or the
+            models should start from `rgb`, which is not trained.
 
     Example:
         >>> StudyArguments(modalities=["rgb", "depth"], extractors=["depth=org/network@v2"]).networks
@@ -33,6 +34,10 @@ class StudyArguments:
     )
     extractors: list[str] = field(
         default_factory=list, metadata={"help": "networks, each as MODALITY=FOLDER_OR_REPOSITORY[@REVISION]"}
+    )
+    degrade: list[str] = field(
+        default_factory=list,
+        metadata={"help": "cues that are studied again with worse maps, for want of a second extractor"},
     )
     depths: list[int] | None = field(
         default=None,
@@ -61,6 +66,11 @@ class StudyArguments:
             raise ValueError(
                 f"--extractors must be MODALITY=CHECKPOINT for --modalities {' '.join(self.modalities)}, got "
                 f"{', '.join(unused)}."
+            )
+        if wrong := [name for name in self.degrade if name not in self.modalities or not is_cue(name)]:
+            raise ValueError(
+                f"--degrade must name some of --modalities {' '.join(self.modalities)} that are cues, got "
+                f"{' '.join(wrong)}."
             )
         if self.initialise == "rgb" and "rgb" not in self.modalities:
             raise ValueError(

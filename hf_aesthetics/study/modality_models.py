@@ -45,16 +45,32 @@ class StudiedModality:
             Of its models.
         source (`str`):
             What made the maps, in words.
+        degradation (`str`, *optional*):
+            How the maps were made worse, where they were; a key of `DEGRADATIONS` in `degradations.py`.
     """
 
     collection: RatedCollection
     model_args: ModelArguments
     source: str
+    degradation: str | None = None
 
     @property
     def name(self) -> str:
-        """The modality."""
-        return str(self.model_args.modality)
+        """The modality, such as `"depth"`, and how its maps were made worse, as in `"depth_coarse"`."""
+        return self._named(str(self.model_args.modality))
+
+    @property
+    def map_column(self) -> str | None:
+        """Where the maps stand in the collection."""
+        return split_modality(str(self.model_args.modality))[1]
+
+    @property
+    def map_name(self) -> str | None:
+        """What findings call the maps: the part of `name` that is not the picture."""
+        return None if self.map_column is None else self._named(self.map_column)
+
+    def _named(self, name: str) -> str:
+        return name if self.degradation is None else f"{name}_{self.degradation}"
 
 
 @dataclass(frozen=True)

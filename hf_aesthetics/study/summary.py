@@ -14,7 +14,6 @@ from .. import __version__
 from ..analysis.findings import Estimate, StudyFindings
 from ..data.splits import split_fingerprint
 from ..extraction import needs_network
-from ..models.modality_maps import split_modality
 from ..training import AestheticTrainingArguments
 from ..training.checkpoint import backbone_checkpoint
 from ..training.cross_validation import FoldArguments
@@ -102,12 +101,19 @@ def find_limits(studied: Sequence[StudiedModality]) -> list[str]:
         "A modality is as strong as its network has learnt to read it: with other pictures to learn from, or another "
         "network, the order may change."
     ]
-    learnt = [each for each in studied if needs_network(each.name) and each.model_args.extractor is not None]
-    for each in learnt:
-        _, map_name = split_modality(each.name)
+    for each in studied:
+        modality, extractor = str(each.model_args.modality), each.model_args.extractor
+        if not needs_network(modality) or extractor is None or each.degradation is not None:
+            continue
+        source = each.source.removeprefix("the picture itself, and ")
         limits.append(
-            f"The {map_name} maps come from {each.source.removeprefix('the picture itself, and ')}: they hold what "
-            "this network has learnt, its errors too, and its terms apply."
+            f"The {each.map_column} maps come from {source}: they hold what this network has learnt, its "
+            "errors too, and its terms apply."
+        )
+    if degraded := sorted({str(each.map_column) for each in studied if each.degradation is not None}):
+        limits.append(
+            f"{' and '.join(degraded).capitalize()} maps that are made worse stand in for a second extractor: what "
+            "does not hold with them is not claimed."
         )
     if facts.notice:
         limits.append(f"{facts.notice[0].upper()}{facts.notice[1:]}.")

@@ -11,7 +11,6 @@ from PIL import Image
 
 from ..analysis.findings import StudyFindings, save_findings
 from ..data.loading import RatedCollection
-from ..models.modality_maps import split_modality
 from ..models.rgb_conversion import convert_to_rgb
 from ..reports import write_report
 from ..reports.map_sheet import draw_sheet
@@ -86,9 +85,9 @@ def draw_maps(studied: Sequence[StudiedModality], num_pictures: int = 5) -> Imag
     ids = [labels[int(order[place])]["image_id"] for place in _spread(len(order), num_pictures)]
     maps: dict[str, list[Image.Image]] = {}
     for each in studied:
-        _, name = split_modality(each.name)
-        if name not in (None, "constant"):
-            maps[name] = [row[name] for row in in_order(all_rows(each.collection, [name]), ids)]
+        if each.map_name not in (None, "constant"):
+            rows = in_order(all_rows(each.collection, [each.map_column]), ids)
+            maps[each.map_name] = [row[each.map_column] for row in rows]
     if not maps:
         return None
     if has_pictures(studied[0].collection):

@@ -129,6 +129,23 @@ def test_a_report_is_made_again_without_training_and_beside_another(study, flags
     (tmp_path / "away").rename(study / "depth" / "predictions.parquet")
 
 
+def test_worse_maps_of_a_cue_are_studied_beside_it_and_counted_as_the_same_cue(source, tmp_path):
+    flags = [*source, "--modalities", "saliency", "blur", "--degrade", "blur", "--depths", "2"]
+    main([*flags, "--output_dir", str(tmp_path)])
+    findings = load_findings(tmp_path / "findings.json")
+    sources = {row.modality: row.source for row in findings.modalities}
+    assert sources["blur_coarse"] == "closed form, at a quarter of the resolution"
+    assert sources["blur_noisy"] == "closed form, with noise of 0.2 of the range"
+    assert set(findings.verdict.shares) == {"saliency", "blur", "colour", "light"}
+    own, coarse, noisy = (
+        read_predictions(tmp_path / name).predicted for name in ("blur", "blur_coarse", "blur_noisy")
+    )
+    assert 0 < np.abs(own - coarse).max() < np.abs(own - noisy).max()
+    assert "Blur maps that are made worse stand in for a second extractor" in (tmp_path / "report.html").read_text()
+    recipe = json.loads((tmp_path / "blur_noisy" / "recipe.json").read_text())
+    assert recipe == json.loads((tmp_path / "blur" / "recipe.json").read_text())
+
+
 def test_a_row_of_ones_own_is_studied_on_the_published_split(source, tmp_path, monkeypatch):
     monkeypatch.setitem(MODALITIES, "red", Modality("how red each place is", lambda images: images[:, :1]))
     split = ["--fixed_split", "--modalities", "red", "constant"]
@@ -148,6 +165,7 @@ def test_a_row_of_ones_own_is_studied_on_the_published_split(source, tmp_path, m
         (["--modalities", "rgb", "--extractors", "depth=PATH"], "MODALITY=CHECKPOINT for --modalities rgb, got depth"),
         (["--modalities", "blur", "--initialise", "rgb"], "needs the models of rgb, got --modalities blur"),
         (["--modalities", "saliency_u2net"], "none is named. Give its checkpoint"),
+        (["--modalities", "rgb", "blur", "--degrade", "rgb"], "--modalities rgb blur that are cues, got rgb"),
         (["--modality", "blur"], "several modalities, got --modality blur. Pass --modalities"),
         (["--freeze_stages", "1"], "got --freeze_stages 1. Pass --depths 1"),
         (["--beside", "none.json"], "Expected findings at none.json, found none"),
