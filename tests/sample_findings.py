@@ -7,6 +7,7 @@ from hf_aesthetics.analysis.findings import (
     CategorySystemFindings,
     Cluster,
     Covariance,
+    CueOrder,
     Dominance,
     Estimate,
     ModalityFigures,
@@ -43,6 +44,7 @@ def full_findings(collection: str = "Made-up parks", shift: float = 0.0) -> Stud
             skill=made_up(0.6 * (srcc + shift), 0.04),
             retention=made_up((srcc + shift) / 0.72, 0.05),
             unique=made_up(0.05 * (srcc - 0.25), 0.008),
+            beyond_rgb=made_up(0.02 * (srcc - 0.3), 0.006),
         )
         for name, srcc in CUES.items()
     ]
@@ -78,6 +80,11 @@ def full_findings(collection: str = "Made-up parks", shift: float = 0.0) -> Stud
             claims=["Depth leads for both ways of making saliency maps.", "Blur adds something beyond the picture."],
             rule="A cue is named where the lower end of its share lies above the upper end of every other share.",
         ),
+        order=[
+            CueOrder("depth", "saliency", made_up(0.14), num_pairs=2, holds=True),
+            CueOrder("depth", "blur", made_up(0.27), num_pairs=2, holds=True),
+            CueOrder("saliency", "blur", made_up(0.05), num_pairs=4, holds=False),
+        ],
         ceiling=0.97,
         agreement=agreement,
         dominance=Dominance(

@@ -31,7 +31,7 @@ def modality_figures(
     panel: ModalityPanel, sources: Mapping[str, str], num_resamples: int = 1000, seed: int = 0
 ) -> list[ModalityFigures]:
     r"""
-    SRCC, skill, retention and unique contribution of each modality (our choice of definitions).
+    SRCC, skill, retention and contributions of each modality (our choice of definitions).
 
     - skill $S_m = 1 - \overline{\mathrm{EMD}}_m / \overline{\mathrm{EMD}}_{const}$ of order 1; 0 where the constant
       predictor makes no error, for then there is nothing to remove.
@@ -40,6 +40,8 @@ def modality_figures(
       the predicted means, cross-fitted over groups. They hold the cues alone, neither what has seen the whole picture
       nor controls, and variants of the same cue (`saliency_u2net` beside `saliency`) only in turn, because each would
       make the other superfluous.
+    - contribution beyond the picture $B_m = R^2(\{rgb, m\}) - R^2(\{rgb\})$, of each cue: what its map tells that the
+      network which sees the picture has not learnt to read.
 
     The intervals draw whole groups. The regressions are fitted once: their intervals are those of the squared errors,
     and leave out what other coefficients would change. A cue that adds nothing comes out slightly below 0, for its
@@ -83,7 +85,7 @@ def modality_figures(
     group_of = number_groups(panel.groups)
     errors = {name: earth_mover_distance(rows, panel.target, order=1) for name, rows in panel.predicted.items()}
     constant_errors = earth_mover_distance(panel.constant, panel.target, order=1)
-    regressions = _unique_errors(panel, seed)
+    grown = _grown_errors(panel, seed)
 
     # the first draw is every picture once
     parts = []
@@ -96,8 +98,7 @@ def modality_figures(
             if panel.varies(name):
                 ranks = weighted_ranks(weights, panel.predicted_means[name])
                 part["srcc", name] = weighted_correlation(weights, ranks, true_ranks)
-            if name in regressions:
-                part["unique", name] = ratio(weights @ regressions[name], spread)
+        part |= {key: ratio(weights @ errors_of, spread) for key, errors_of in grown.items()}
         parts.append(part)
     values = {key: np.concatenate([part[key] for part in parts]) for key in parts[0]}
 
@@ -116,6 +117,7 @@ def modality_figures(
                 skill=estimate(values["skill", name]) or Estimate(0.0, 0.0, 0.0),
                 retention=retention,
                 unique=estimate(values.get(("unique", name))),
+                beyond_rgb=estimate(values.get(("beyond_rgb", name))),
             )
         )
 
@@ -207,8 +209,8 @@ def fit_ridge(inputs: np.ndarray, target: np.ndarray) -> tuple[float, np.ndarray
     return float(target.mean() - center @ coefficients), coefficients
 
 
-def _unique_errors(panel: ModalityPanel, seed: int, num_foldings: int = 3) -> dict[str, np.ndarray]:
-    """How much the squared error of each picture grows when a cue is left out, mean over foldings."""
+def _grown_errors(panel: ModalityPanel, seed: int, num_foldings: int = 3) -> dict[tuple[str, str], np.ndarray]:
+    """How much the squared error of each picture grows without a cue, mean over foldings: by figure and modality."""
 
     @cache
     def squared_errors(modalities: tuple[str, ...]) -> np.ndarray:
@@ -219,5 +221,7 @@ def _unique_errors(panel: ModalityPanel, seed: int, num_foldings: int = 3) -> di
     for name in panel.cues:
         others = tuple(other for other in panel.cues if cue_of(other) != cue_of(name))
         with_it = tuple(other for other in panel.cues if other in others or other == name)
-        grown[name] = squared_errors(others) - squared_errors(with_it)
+        grown["unique", name] = squared_errors(others) - squared_errors(with_it)
+        if REFERENCE in panel.modalities:
+            grown["beyond_rgb", name] = squared_errors((REFERENCE,)) - squared_errors((REFERENCE, name))
     return grown

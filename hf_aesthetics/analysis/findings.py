@@ -52,6 +52,8 @@ class ModalityFigures:
             SRCC as a share of that of `rgb`.
         unique (`Estimate`, *optional*):
             Cross-fitted R² that is lost when the modality is left out of all.
+        beyond_rgb (`Estimate`, *optional*):
+            Cross-fitted R² that it adds to the model of `rgb`.
     """
 
     modality: str
@@ -60,6 +62,30 @@ class ModalityFigures:
     skill: Estimate
     retention: Estimate | None = None
     unique: Estimate | None = None
+    beyond_rgb: Estimate | None = None
+
+
+@dataclass(frozen=True)
+class CueOrder:
+    """
+    Two cues, by how well the models that see them alone predict the votes.
+
+    Args:
+        ahead (`str`), behind (`str`):
+            The cues, as the first extractor of each orders them.
+        difference (`Estimate`):
+            Of their SRCCs, over the same draws, for the two extractors for which it is clear the least.
+        num_pairs (`int`):
+            Of extractors.
+        holds (`bool`):
+            Whether the order is clear with every pair.
+    """
+
+    ahead: str
+    behind: str
+    difference: Estimate
+    num_pairs: int
+    holds: bool
 
 
 @dataclass(frozen=True)
@@ -225,6 +251,8 @@ class StudyFindings:
             What was studied; groups are what no fold parts, such as themes.
         modalities (`list[ModalityFigures]`):
             `rgb` first, then the others, best first, then the controls.
+        order (`list[CueOrder]`):
+            Every two cues.
         ceiling (`float`, *optional*):
             SRCC that a second vote would reach.
         agreement (`dict[str, dict[str, float | None]]`):
@@ -249,6 +277,7 @@ class StudyFindings:
     scale: str
     modalities: list[ModalityFigures]
     verdict: Verdict
+    order: list[CueOrder] = field(default_factory=list)
     ceiling: float | None = None
     agreement: dict[str, dict[str, float | None]] = field(default_factory=dict)
     dominance: Dominance | None = None
@@ -332,6 +361,8 @@ def _write(value: Any) -> Any:
         return {_write(name): _write(item) for name, item in value.items()}
     if isinstance(value, list | tuple):
         return [_write(item) for item in value]
+    if isinstance(value, bool):  # an Integral, too
+        return value
     if isinstance(value, Integral):
         return int(value)
     if isinstance(value, Real):

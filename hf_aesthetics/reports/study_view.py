@@ -38,6 +38,7 @@ FIGURES = {
     "skill": ("skill", 2, ""),
     "retention": ("retention", 2, "it compares with rgb, where the SRCC of rgb is clearly above 0"),
     "unique": ("unique", 3, "it is for cues, not for what sees the whole picture nor for controls"),
+    "beyond_rgb": ("beyond rgb", 3, "it is for cues, where there is a network that sees the picture itself"),
 }
 SIGNIFICANT = 0.05
 NUM_STRONGEST = 20  # categories that are shown at once
@@ -137,12 +138,12 @@ def _axis(
 
 
 def _plot_figures(studies: Sequence[StudyFindings]) -> dict[str, Markup | None]:
-    """SRCC, skill and unique contribution of all modalities; none of what is undefined for all."""
+    """SRCC, skill and contributions of all modalities; none of what is undefined for all."""
     tables = [{row.modality: row for row in study.modalities} for study in studies]
-    plots: dict[str, Markup | None] = dict.fromkeys(("srcc", "skill", "unique"))
+    plots: dict[str, Markup | None] = dict.fromkeys(("srcc", "skill", "unique", "beyond_rgb"))
     for key in plots:
         rows = {name: [getattr(table.get(name), key, None) for table in tables] for name in _names(tables)}
-        if key == "unique":
+        if key in ("unique", "beyond_rgb"):
             rows = {name: row for name, row in rows.items() if any(row)}
         estimates = [estimate for row in rows.values() for estimate in row]
         if any(estimates):

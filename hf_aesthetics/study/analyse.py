@@ -18,6 +18,7 @@ from ..analysis.descriptors import small_maps
 from ..analysis.dominance import dominant_modalities
 from ..analysis.findings import CONTROLS, REFERENCE, StudyFindings
 from ..analysis.fusion import fuse_cues
+from ..analysis.order import order_cues
 from ..analysis.panel import ModalityPanel
 from ..analysis.trends import find_trends
 from ..analysis.verdict import reach_verdict
@@ -87,6 +88,7 @@ def find_all(
         scale=str(collection.scale),
         modalities=modality_figures(panel, {each.name: each.source for each in studied}, seed=seed),
         verdict=reach_verdict(maps, panel.true_means, panel.groups, reliability, seed=seed),
+        order=order_cues(panel, seed=seed),
         ceiling=None if num_votes is None else _ceiling(votes, panel.bin_scores, seed),
         agreement=agreement(panel),
         dominance=None if num_votes is None else dominant_modalities(competing, seed=seed),

@@ -133,9 +133,9 @@ def findings_table(findings: StudyFindings) -> str:
     """
     rows = [*findings.modalities, *([findings.fusion] if findings.fusion else [])]
     width = 2 + max(len(row.modality) for row in rows)
-    lines = [f"{'':<{width}}{'SRCC':<24}{'skill':<24}{'unique':<24}made by"]
+    lines = [f"{'':<{width}}{'SRCC':<24}{'skill':<24}{'unique':<24}{'beyond rgb':<24}made by"]
     for row in rows:
-        cells = "".join(f"{_write(estimate):<24}" for estimate in (row.srcc, row.skill, row.unique))
+        cells = "".join(f"{_write(estimate):<24}" for estimate in (row.srcc, row.skill, row.unique, row.beyond_rgb))
         lines.append(f"{row.modality:<{width}}{cells}{row.source}")
     return "\n".join([*lines, "", f"{findings.collection}: {findings.verdict.sentence}"])
 

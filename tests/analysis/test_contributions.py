@@ -56,6 +56,18 @@ def test_unique_contribution_is_the_share_of_variance_of_an_independent_cue(weig
         assert unique.high < 0.01 or weight > 0
 
 
+def test_beyond_rgb_is_what_the_picture_model_has_not_read():
+    depth, blur, noise = cues(3, num_images=2000)
+    panel = panel_of(depth + 0.5 * blur + 0.5 * noise, {"rgb": depth, "depth": depth, "blur": blur})
+    figures = figures_of(panel, num_resamples=300)
+    assert figures["blur"].beyond_rgb.value == pytest.approx(0.25 / 1.5, abs=0.04)
+    assert figures["blur"].beyond_rgb.low > 0.1
+    assert abs(figures["depth"].beyond_rgb.value) < 0.01, "rgb has read all of it"
+    assert figures["rgb"].beyond_rgb is None
+    without = figures_of(panel_of(depth, {"depth": depth, "blur": blur}), num_resamples=20)
+    assert without["depth"].beyond_rgb is None
+
+
 @pytest.mark.parametrize("noise", [0.1, 3.0, 30.0])
 def test_ridge_is_that_of_scikit_learn(noise):
     inputs = cues(4, num_images=90).T * [1, 2, 3, 4] + 5
@@ -103,7 +115,7 @@ def test_retention_is_undefined_where_rgb_tells_nothing():
 def test_constant_votes_have_defined_figures():
     depth, blur = cues(2)
     for row in figures_of(panel_of(0 * depth, {"rgb": depth, "depth": depth, "blur": blur})).values():
-        assert row.srcc is row.retention is row.unique is None
+        assert row.srcc is row.retention is row.unique is row.beyond_rgb is None
         assert row.skill == (0, 0, 0)
 
 

@@ -88,7 +88,12 @@ def test_people_find_every_section_in_order_and_every_figure_with_its_interval(p
     assert full_findings().verdict.sentence in words(part(page, "verdict"))
     rows = {row[0].text: [words(cell) for cell in row] for row in part(page, "modalities").iterfind(".//tbody/tr")}
     assert rows["depth"][1:3] == ["0.58 [0.52, 0.63]", "0.35 [0.31, 0.38]"]
-    assert rows["depth"][5] == "org/depth-network@0123abc"
+    assert rows["depth"][5:] == ["0.006 [0.000, 0.011]", "org/depth-network@0123abc"]
+    orders = [words(item) for item in part(page, "modalities").iterfind(".//li")]
+    assert "depth ahead of blur: SRCC +0.27 [+0.21, +0.32] with the least clear of 2 pairs of extractors" in orders
+    assert any(
+        order.startswith("No order of saliency and blur: SRCC +0.05 [\N{MINUS SIGN}0.01, +0.10]") for order in orders
+    )
     targets = {link.get("href") for link in page.iterfind(".//nav//a")}
     assert targets == {f"#c1-{name}" for name in SECTIONS}
 
