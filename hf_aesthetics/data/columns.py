@@ -195,7 +195,8 @@ def infer_rating_scale(dataset: Dataset) -> RatingScale | None:
     is found out before training.
 
     Returns:
-        `RatingScale`, or `None` where the data set holds means only, so that the user has to say the scale.
+        `RatingScale`, or `None` where the data set holds means only, or the votes of all pictures have one mean, so
+        that the user has to say the scale.
 
     Raises:
         ValueError: If the means do not follow from the votes on any scale.
@@ -212,9 +213,7 @@ def infer_rating_scale(dataset: Dataset) -> RatingScale | None:
     design = np.stack([np.ones_like(mean_bin), mean_bin], axis=1)
     (lowest, step), _, rank, _ = np.linalg.lstsq(design, means, rcond=None)
     if rank < 2:
-        raise ValueError(
-            f"The rating scale cannot be read off {len(votes)} pictures of one mean. Give min_score and max_score."
-        )
+        return None
     residual = np.abs(design @ (lowest, step) - means).max()
     if step <= 0 or residual > 1e-3 * abs(step):
         raise ValueError(

@@ -249,8 +249,17 @@ def _agreed_scale(name: str, train: Dataset, given: RatingScale | None) -> Ratin
     if found is None:
         if given is None:
             raise ValueError(
-                f"{name} holds mean scores without votes, so its scale is unknown. "
+                f"{name} holds mean scores without votes, or votes of one mean, so its scale is unknown. "
                 "Pass --min_score, --max_score and --num_bins."
+            )
+        votes, means = known_votes(train)
+        if len(votes) and (
+            votes.shape[1] != given.num_bins
+            or not np.allclose(votes @ given.bin_scores / votes.sum(axis=1), means, atol=1e-3)
+        ):
+            raise ValueError(
+                f"{name} was rated in {votes.shape[1]} bins with the mean {means[0]:g}, which the votes do not have "
+                f"on the scale {given} that was given. Correct --min_score, --max_score and --num_bins."
             )
         return given
     if given is not None and found != given:

@@ -134,7 +134,7 @@ def cache_modality_column(
         `Dataset`: `image_id` and the map, a row for each row of `dataset`, in its order.
 
     Raises:
-        ValueError: If a picture cannot be read.
+        ValueError: If a picture cannot be read, or a column is missing.
 
     Example:
         >>> from PIL import Image
@@ -142,6 +142,11 @@ def cache_modality_column(
         >>> cache_modality_column(rows, ModalityColumn("gray"))[0]["gray"].getpixel((0, 0))
         60
     """
+    if missing := sorted({"image_id", "image"} - set(dataset.column_names)):
+        raise ValueError(
+            f"{column.modality} maps are made of rows with `image_id` and `image`, got {dataset.column_names}. Add "
+            f"{' and '.join(missing)}."
+        )
     folder, files = _plan_files(dataset, column, cache_dir, rows_a_file)
     rows = dataset.with_format(None).select_columns(["image_id", "image"]).cast_column("image", Image(decode=False))
     jobs = {name: (column, rows.select(part)) for name, part in files.items()}

@@ -97,8 +97,7 @@ def test_means_alone_have_no_scale():
 
 def test_pictures_of_one_mean_cannot_tell_the_scale():
     rows = {"vote_counts": [[1, 0, 1], [0, 2, 0]], "score_mean": [2.0, 2.0]}
-    with pytest.raises(ValueError, match="off 2 pictures of one mean"):
-        infer_rating_scale(Dataset.from_dict(rows))
+    assert infer_rating_scale(Dataset.from_dict(rows)) is None
 
 
 @pytest.mark.parametrize("shift", [0.1, -0.5])

@@ -94,6 +94,17 @@ def test_means_without_votes_need_a_scale(tmp_path):
     assert collection.scale == SCALE and collection.constant_distribution is None
 
 
+def test_constant_votes_need_a_scale_that_fits_them(tmp_path):
+    same = [{**row, "vote_counts": [0, 0, 2, 0, 2, 0, 0, 0, 0], "score_mean": 2.5} for row in rows(60)]
+    where = save({"train": Dataset.from_list(same, features=rating_features(9))}, tmp_path)
+    with pytest.raises(ValueError, match="or votes of one mean, so its scale is unknown"):
+        load_collection(where)
+    assert load_collection(where, scale=RatingScale(1, 5, 9)).scale == RatingScale(1, 5, 9)
+    for wrong in (RatingScale(1, 9, 9), RatingScale(1, 5, 5)):
+        with pytest.raises(ValueError, match=f"9 bins with the mean 2.5, .* the scale {wrong} that was given"):
+            load_collection(where, scale=wrong)
+
+
 def test_columns_that_lack_are_named(tmp_path):
     where = save({"train": rows(5).remove_columns(["num_votes", "score_std"])}, tmp_path)
     with pytest.raises(ValueError, match="but lacks score_std, num_votes"):

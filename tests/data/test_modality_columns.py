@@ -200,6 +200,12 @@ cache_modality_column(Dataset.load_from_disk(sys.argv[1]), ModalityColumn("gray"
 """
 
 
+def test_a_column_that_lacks_is_named(tmp_path):
+    rows = Dataset.from_dict({"image_id": ["a"], "score_mean": [3.0]})
+    with pytest.raises(ValueError, match="`image_id` and `image`, got .*'score_mean'.*. Add image."):
+        cache_modality_column(rows, ModalityColumn("gray"), tmp_path)
+
+
 def test_killed_maps_go_on_where_they_were_and_leave_no_process(tmp_path, monkeypatch):
     monkeypatch.syspath_prepend(Path(__file__).parents[2] / "scripts")
     from prove_scale import run

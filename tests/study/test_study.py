@@ -157,6 +157,21 @@ def test_a_row_of_ones_own_is_studied_on_the_published_split(source, tmp_path, m
     assert "how red each place is" in (tmp_path / "report.html").read_text()
 
 
+def test_of_constant_votes_nothing_is_claimed_and_no_figure_is_nan(source, tmp_path):
+    mine = Path(source[3])
+    lines = (mine / "ratings.csv").read_text().splitlines()
+    same = [lines[0], *(",".join([*line.split(",")[:2], "1,2,3,2,1"]) for line in lines[1:])]
+    for picture in mine.glob("*.png"):
+        (tmp_path / picture.name).symlink_to(picture)
+    (tmp_path / "ratings.csv").write_text("\n".join(same) + "\n")
+    flags = [*source, "--data_dir", str(tmp_path), "--min_score", "1", "--max_score", "5", "--num_bins", "5"]
+    main([*flags, "--modalities", "rgb", "blur", "--fixed_split", "--output_dir", str(tmp_path / "study")])
+    findings = load_findings(tmp_path / "study" / "findings.json")  # which refuses NaN
+    assert findings.verdict.sentence == "Nothing is claimed: all scores are the same."
+    assert [(row.srcc, row.skill.value) for row in findings.modalities] == [(None, 0.0), (None, 0.0)]
+    assert (tmp_path / "study" / "report.html").is_file()
+
+
 @pytest.mark.parametrize(
     ("wrong", "message"),
     [
