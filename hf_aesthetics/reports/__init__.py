@@ -5,7 +5,8 @@ from ..extras import require_extra
 
 require_extra(__name__, "evaluation", "datasets", "pyarrow", "jinja2")
 
+from .figure_files import write_figures
 from .study_report import read_verdict, write_report
 
 
-__all__ = ["read_verdict", "write_report"]
+__all__ = ["read_verdict", "write_figures", "write_report"]

@@ -7,6 +7,7 @@ Knows nothing about modalities or findings.
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Self
 from xml.etree import ElementTree
 
@@ -21,6 +22,7 @@ RIGHT = WIDTH - 16
 ROW = 26
 LETTER = 7.8  # width of a wide one
 MAX_LETTERS = 19
+SVG_TAG = '<svg xmlns="http://www.w3.org/2000/svg"'  # a page knows what an SVG is, a file has to say so
 
 
 @dataclass(frozen=True)
@@ -228,6 +230,19 @@ def legend(series: Sequence[str]) -> Markup:
         _draw_dot(_add(icon, "g", class_=f"series-{place % 4}"), 8, 8, place % 4)
         items.append(Markup("<li>{} {}</li>").format(_finish(icon), name))
     return Markup('<ul class="legend">{}</ul>').format(Markup("").join(items))
+
+
+def standalone(svg: Markup) -> str:
+    """
+    A figure as an SVG file of its own, with the colours that the page would give it.
+
+    Example:
+        >>> standalone(bar_plot("Shares", {"depth": 1.0}, Axis(0, 1, 0.5)))[:39]
+        '<svg xmlns="http://www.w3.org/2000/svg"'
+    """
+    start, rest = str(svg).split(">", 1)
+    style = Path(__file__).with_name("charts.css").read_text(encoding="utf-8")
+    return f"{start.replace('<svg', SVG_TAG, 1)}><style>\n{style}</style>{rest}\n"
 
 
 def _canvas(title: str, height: float) -> ElementTree.Element:

@@ -23,6 +23,7 @@ from ..analysis.findings import (
     ModalityFigures,
     StudyFindings,
     Trend,
+    Verdict,
 )
 from ..models.modality_maps import MODALITIES
 from ..models.rgb_conversion import convert_to_rgb
@@ -63,15 +64,14 @@ def describe_study(
             Some pictures beside their maps.
     """
     cues = [row for row in study.modalities if _kind(row.modality) == "cue"]
-    shares = study.verdict.shares
     return {
         "key": key,
         "findings": study,
         "claims": _group_claims(study.verdict.claims),
-        "share_plot": bar_plot("Share of each cue", shares, _axis(shares.values(), write=percent)) if shares else None,
+        "share_plot": plot_shares(study.verdict),
         "rows": [(row, _kind(row.modality), _meaning(row.modality)) for row in study.modalities],
         "undefined": _undefined_figures(study.modalities),
-        "plots": _plot_figures([study]),
+        "plots": plot_figures([study]),
         "map_sheet": _embed(map_sheet, SHEET_SIZE),
         "agreement": _shade(study.agreement, list(study.agreement), 1.0) if study.agreement else None,
         "best_cue": max(cues, key=lambda row: row.srcc.value if row.srcc else -1, default=None),
@@ -89,7 +89,7 @@ def compare_studies(studies: Sequence[StudyFindings]) -> dict[str, Any]:
     together = {study.fusion.modality: "all cues together" for study in studies if study.fusion}
     return {
         "legend": legend([study.collection for study in studies]),
-        "plots": _plot_figures(studies),
+        "plots": plot_figures(studies),
         "rows": [
             (name, _kind(name), together.get(name, _meaning(name)), [table.get(name) for table in tables])
             for name in _names(tables)
@@ -137,7 +137,7 @@ def _axis(
     return Axis.around([0.0, *values, *others], write)
 
 
-def _plot_figures(studies: Sequence[StudyFindings]) -> dict[str, Markup | None]:
+def plot_figures(studies: Sequence[StudyFindings]) -> dict[str, Markup | None]:
     """SRCC, skill and contributions of all modalities; none of what is undefined for all."""
     tables = [{row.modality: row for row in study.modalities} for study in studies]
     plots: dict[str, Markup | None] = dict.fromkeys(("srcc", "skill", "unique", "beyond_rgb"))
@@ -155,6 +155,12 @@ def _plot_figures(studies: Sequence[StudyFindings]) -> dict[str, Markup | None]:
                 mark=studies[0].ceiling if key == "srcc" and len(studies) == 1 else None,
             )
     return plots
+
+
+def plot_shares(verdict: Verdict) -> Markup | None:
+    """Share of each cue; none where nothing could be shared out."""
+    shares = verdict.shares
+    return bar_plot("Share of each cue", shares, _axis(shares.values(), write=percent)) if shares else None
 
 
 def _plot_fusion(study: StudyFindings, cues: Sequence[ModalityFigures]) -> Markup | None:
