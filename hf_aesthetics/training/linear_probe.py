@@ -18,6 +18,7 @@ from .frozen_features import FrozenFeatureRows, evaluating, input_of
 
 
 SHARE_FLOOR = 0.005  # half a vote in a hundred
+ROUNDING = 1e-4  # of a feature's size
 
 
 def fit_linear_probe(
@@ -95,7 +96,10 @@ def fit_linear_probe(
 
     sizes = getattr(model, "feature_sizes", [features.shape[1]])
     widths = np.repeat(sizes, sizes)  # of the part of each feature
-    center, scale = features.mean(axis=0), (features.std(axis=0) + 1e-6) * np.sqrt(widths * len(sizes))
+    center, spread = features.mean(axis=0), features.std(axis=0)
+    # what varies by rounding errors alone, as all does where pictures show nothing, has no weight
+    spread[spread <= ROUNDING * np.abs(features).max(axis=0)] = np.inf
+    scale = spread * np.sqrt(widths * len(sizes))
     log_odds = np.log(shares + SHARE_FLOOR)
     log_odds -= log_odds.mean(axis=1, keepdims=True)
     offset = log_odds.mean(axis=0)

@@ -102,6 +102,33 @@ def test_views_of_a_picture_share_its_weight(train_rows, validation_rows):
     torch.testing.assert_close(*heads, atol=1e-4, rtol=1e-4)
 
 
+def test_rounding_errors_of_pictures_that_show_nothing_are_not_learnt(train_rows, validation_rows):
+    """Features of equal pictures differ in their last digits, which a scale of its own would blow up."""
+
+    class Blank(torch.utils.data.Dataset):
+        def __init__(self, rows, seed):
+            noise = 1e-6 * torch.randn(len(rows), generator=torch.Generator().manual_seed(seed))
+            self.items = [
+                {**rows[n], "pixel_values": 1 + noise[n] * rows[n]["pixel_values"]} for n in range(len(rows))
+            ]
+
+        def set_epoch(self, epoch): ...
+
+        def __len__(self):
+            return len(self.items)
+
+        def __getitem__(self, index):
+            return self.items[index]
+
+    model = tiny_model(TINY_RESNET)
+    fit_linear_probe(model, Blank(train_rows, 0), Blank(validation_rows, 1), strengths=[0.1])
+    logits, features = logits_and_features(model, Blank(validation_rows, 1))
+    assert features.std(axis=0).max() > 0, "there is something to blow up"
+    assert logits.std(axis=0).max() < 1e-4
+    log_odds = np.log(as_batch(train_rows)["labels"].numpy() + 0.005)
+    np.testing.assert_allclose(logits[0], (log_odds - log_odds.mean(axis=1, keepdims=True)).mean(axis=0), atol=1e-4)
+
+
 def test_on_cached_features_it_is_the_same(train_rows, validation_rows):
     on_pictures, on_features = tiny_model(TINY_RESNET), tiny_model(TINY_RESNET)
     fit_linear_probe(on_pictures, train_rows, validation_rows, strengths=[0.5])
