@@ -28,11 +28,11 @@ Description = dict[str, np.ndarray]
 # what trends are drawn of, by cue: descriptor -> its meaning
 NAMED_DESCRIPTORS: dict[str, dict[str, str]] = {
     "depth": {
-        "depth_range": "from the far to the near twentieth of the picture, 0 to 1",
+        "depth_range": "range of depth, from the far to the near twentieth of the picture",
         "depth_octaves": "spread of distances in octaves",
     },
     "saliency": {
-        "saliency_compactness": "1 in one point, 0 all over the frame",
+        "saliency_compactness": "compactness of what is salient: 1 in one point, 0 all over the frame",
         "saliency_thirds": "distance of the most salient place from the nearest crossing of the thirds, in frames",
         "saliency_centre": "distance of the most salient place from the centre, in frames",
     },
@@ -40,7 +40,7 @@ NAMED_DESCRIPTORS: dict[str, dict[str, str]] = {
         "blur_share": "share of the picture that is more blurred than sharp",
         "blur_of_subject": "blur of what is salient, 0 to 1",
     },
-    "colour": {"colour_vividness": "spread of a* and b*"},
+    "colour": {"colour_vividness": "vividness: spread of a* and b*"},
     "light": {"light_mean": "mean lightness L*, 0 to 1"},
 }
 

@@ -175,13 +175,11 @@ def judge(
         if _is_ahead(shares, cues.index(one), cues.index(other))
     ]
     leaders = [cue for cue in order if not _is_ahead(shares, cues.index(order[0]), cues.index(cue))]
-    subject = f"{order[0].capitalize()} carries the judgement"
-    if len(leaders) > 1:
-        subject = f"{_listed(leaders).capitalize()} carry the judgement, and cannot be told apart in weight"
     leading = ", ".join(f"{cue} {_interval(by_cue[cue])}" for cue in leaders)
     others = ", ".join(f"{cue} {_percent(by_cue[cue].value)}" for cue in order if cue not in leaders)
     sentence = (
-        f"{subject}: of what the cues explain, {leading}{f'; then {others}' if others else ''}. Together they explain "
+        f"{_subject(leaders)}{', and cannot be told apart in weight' if len(leaders) > 1 else ''}: of what the cues "
+        f"explain, {leading}{f'; then {others}' if others else ''}. Together they explain "
         f"{_percent(explained.value)} of the explainable variance."
     )
     cause = order[0] if len(leaders) == 1 else None
@@ -199,9 +197,17 @@ def _keep_what_survives(verdict: Verdict, others: Mapping[str, Verdict]) -> Verd
         sentence = f"{verdict.sentence} So it is with {_listed(list(others))}, too."
         return replace(verdict, claims=claims, sentence=sentence)
     leaders = list(dict.fromkeys([*verdict.leaders, *(cue for other in others.values() for cue in other.leaders)]))
-    sentence = f"{verdict.sentence} What leads depends on the extractor, though: {', '.join(differing)}."
+    _, _, figures = verdict.sentence.partition(": ")
+    sentence = (
+        f"{_subject(leaders)}, depending on the extractor: with the first ones {_listed(verdict.leaders)}, "
+        f"{', '.join(differing)}. With the first ones, {figures}"
+    )
     cause = None if any(other.cause != verdict.cause for other in others.values()) else verdict.cause
     return replace(verdict, cause=cause, leaders=leaders, claims=claims, sentence=sentence)
+
+
+def _subject(leaders: list[str]) -> str:
+    return f"{_listed(leaders).capitalize()} {'carry' if len(leaders) > 1 else 'carries'} the judgement"
 
 
 def _belonging_to_no_picture(centred: np.ndarray, groups: np.ndarray, number: int, rng) -> np.ndarray:
