@@ -135,9 +135,9 @@ def row_of(kind: str, truth: dict[str, float], verdict: Verdict) -> dict:
 
 
 def calibrate(scenes: Mapping[str, np.ndarray], seed: int) -> list[tuple[str, float, float]]:
-    """Of every panel and each of its cues: the true share, and the part of the variance that the cue explains."""
+    """Of mixtures and each of their cues: the true share, and the part of the variance that the cue explains."""
     cues = describe_scenes(scenes)
-    panels = [*SINGLE, {"light": 1.0}, *MIXTURES]
+    panels = [*MIXTURES, {"colour": 1.0}, {"light": 1.0}]  # neither of these two is in a mixture
     as_they_are = np.arange(len(scenes["causes"]))
     ratings = [rate(scenes, truth, seed, as_they_are) for truth in panels]
     means = np.stack([each.mean(axis=1) for each in ratings], axis=1)
@@ -218,7 +218,7 @@ def main(argv: list[str] | None = None) -> None:
         for cue in CUE_OF_CAUSE.values():
             shares, parts = np.array([(share, part) for name, share, part in found if name == cue]).T
             readable = shares @ parts / (shares @ shares)
-            deviation = np.std((parts - readable * shares)[shares > 0.1] / shares[shares > 0.1])
+            deviation = np.std(parts / shares - readable)
             print(f'    "{cue}": ({readable:.2f}, {deviation:.2f}),')
         return
     rows = []

@@ -23,14 +23,14 @@ RULE = (
     "of every other's in {confidence} of the draws of groups, with every extractor of every cue."
 )
 CONFIDENCE = 0.95
-# part of a property that a cue's own maps show, and its deviation over panels: measured on rendered scenes, where the
-# shares are known, with the seeds 100 to 102 (scripts/prove_causes.py --calibrate); other maps count as those
+# part of a property that a cue's own maps show, and its deviation: measured on mixtures of causes on rendered scenes,
+# where the shares are known, seeds 100 to 109 (scripts/prove_causes.py --calibrate); other maps count as those
 READABILITY: dict[str, tuple[float, float]] = {
-    "depth": (0.93, 0.08),
-    "saliency": (0.38, 0.06),
-    "blur": (0.59, 0.03),
-    "colour": (1.00, 0.01),
-    "light": (0.99, 0.01),
+    "depth": (0.96, 0.09),
+    "saliency": (0.39, 0.04),
+    "blur": (0.63, 0.06),
+    "colour": (1.00, 0.00),
+    "light": (1.00, 0.00),
 }
 MAX_PICTURES = 2000  # the kernel takes memory with the square of their number
 LEAST_PICTURES = 20

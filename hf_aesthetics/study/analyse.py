@@ -42,7 +42,7 @@ def find_all(
     Everything that the predictions and the maps of a collection's modalities say.
 
     Of several modalities of one cue, such as `saliency` and `saliency_u2net`, the first stands for it where single
-    pictures are counted or grouped.
+    pictures are counted or grouped. Degraded maps count only where it is asked whether an extractor matters.
 
     Args:
         studied (`Sequence[StudiedModality]`):
@@ -70,6 +70,7 @@ def find_all(
         {each.name: predictions[each.name] for each in studied}, collection.scale.bin_scores, num_votes
     )
     one_a_cue = first_of_cues(panel.cues).values()
+    own = panel.select([each.name for each in studied if each.degradation is None])
     competing = panel.select([name for name in panel.modalities if name in one_a_cue or name not in panel.cues])
     systems = category_systems(labels)
     members = {
@@ -78,8 +79,8 @@ def find_all(
         if system.kind == "indicator"
         for column, name in enumerate(system.names)
     }
-    means = {name: values for name, values in panel.predicted_means.items() if name not in CONTROLS}
-    fusion = fuse_cues(panel, seed=seed)
+    means = {name: values for name, values in own.predicted_means.items() if name not in CONTROLS}
+    fusion = fuse_cues(own, seed=seed)
     maps = read_maps(studied, panel.image_ids)
     return StudyFindings(
         collection=collection.name,
@@ -90,7 +91,7 @@ def find_all(
         verdict=reach_verdict(maps, panel.true_means, panel.groups, reliability, seed=seed),
         order=order_cues(panel, seed=seed),
         ceiling=None if num_votes is None else _ceiling(votes, panel.bin_scores, seed),
-        agreement=agreement(panel),
+        agreement=agreement(own),
         dominance=None if num_votes is None else dominant_modalities(competing, seed=seed),
         fusion=fusion and fusion.figures,
         systems=[find_covariances(means, system, groups=panel.groups, seed=seed) for system in systems],

@@ -98,10 +98,22 @@ def test_weights_count_pictures_as_often_as_they_are_drawn():
         np.testing.assert_allclose(parts, explained_parts(readings[:, rows], values[rows]).parts[0])
 
 
-def test_readers_are_read_in_their_order(planted):
+def test_a_cue_alone_is_read_as_it_is(planted):
     descriptors, values = planted
-    folds = deal_folds(np.arange(60))
-    readers = {"a": CueReader(descriptors, folds), "b": CueReader(descriptors[:, 1:], folds)}
-    found = read_cues(readers, values)
-    assert found.shape == (2, 60, 1)
-    np.testing.assert_array_equal(found[1], readers["b"].predict(values))
+    reader = CueReader(descriptors, deal_folds(np.arange(60)))
+    np.testing.assert_allclose(read_cues({"a": reader}, values)[0], reader.predict(values) - values.mean(axis=0))
+
+
+def test_what_another_cue_tells_better_is_left_to_it():
+    """A blur map that also shows depth, through noise, takes from depth's share unless it is read once more."""
+    rng = np.random.default_rng(4)
+    depth, blur, first, second = rng.standard_normal((4, 800))
+    folds = deal_folds(np.arange(800))
+    shown = {"depth": depth[:, None], "blur": np.column_stack([blur + 0.8 * first, depth + 1.2 * second])}
+    readers = {cue: CueReader(descriptors, folds) for cue, descriptors in shown.items()}
+    values = (depth + blur)[:, None]
+    alone = explained_parts(np.stack([reader.predict(values) for reader in readers.values()]), values).parts[0]
+    found = explained_parts(read_cues(readers, values), values).parts[0]
+    readable = 1 / (1 + 0.8**2)  # of blur; depth is seen as it is
+    truth = np.array([1, readable]) / 2
+    assert np.abs(found - truth).max() < 0.6 * np.abs(alone - truth).max()
