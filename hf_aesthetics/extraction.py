@@ -268,6 +268,32 @@ def resolve_extractor(
     return checkpoint, found
 
 
+def name_extractors(named: Iterable[str], modalities: Iterable[str]) -> dict[str, str]:
+    """
+    Extractors by map, as `MODALITY=CHECKPOINT[@REVISION]` names them in a command line.
+
+    Args:
+        named (`Iterable[str]`):
+            The flags.
+        modalities (`Iterable[str]`):
+            Maps that are wanted.
+
+    Raises:
+        ValueError: If one is named otherwise, or for a map that is not wanted.
+
+    Example:
+        >>> name_extractors(["depth=org/network@v2"], ["depth", "blur"])
+        {'depth': 'org/network@v2'}
+    """
+    found = dict(text.partition("=")[::2] for text in named)
+    wanted = list(modalities)
+    if wrong := sorted(name for name, checkpoint in found.items() if name not in wanted or not checkpoint):
+        raise ValueError(
+            f"Extractors must be named MODALITY=CHECKPOINT, for one of {', '.join(wanted)}, got {', '.join(wrong)}."
+        )
+    return found
+
+
 def split_revision(extractor: str | None) -> tuple[str | None, str | None]:
     """
     Checkpoint and revision of an extractor as it is named in a command line.

@@ -72,13 +72,9 @@ def main(argv: list[str] | None = None) -> None:
 def make_columns(args: MapArguments) -> list[Any]:
     """What is to be made, by what."""
     from hf_aesthetics.data.modality_columns import ModalityColumn
-    from hf_aesthetics.extraction import split_revision
+    from hf_aesthetics.extraction import name_extractors, split_revision
 
-    networks = dict(text.partition("=")[::2] for text in args.extractor)
-    if unknown := sorted(networks.keys() - set(args.modality)):
-        raise ValueError(
-            f"--extractor must name modalities that are made ({', '.join(args.modality)}), got {', '.join(unknown)}."
-        )
+    networks = name_extractors(args.extractor, args.modality)
     return [ModalityColumn(name, *split_revision(networks.get(name)), args.map_size) for name in args.modality]
 
 

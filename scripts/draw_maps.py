@@ -16,7 +16,7 @@ from pathlib import Path
 from PIL import Image
 
 from hf_aesthetics.data.loading import load_collection
-from hf_aesthetics.extraction import ModalityExtractor, split_revision
+from hf_aesthetics.extraction import ModalityExtractor, name_extractors, split_revision
 from hf_aesthetics.images import find_images, read_image
 from hf_aesthetics.models.modality_maps import MODALITIES
 from hf_aesthetics.reports.map_sheet import draw_sheet
@@ -34,7 +34,7 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument("--output", type=Path, required=True, help="picture to write")
     args = parser.parse_args(argv)
     try:
-        networks = dict(text.partition("=")[::2] for text in args.extractor)
+        networks = name_extractors(args.extractor, args.modality or maps)
         names = args.modality or [*closed_form, *networks]
         extractors = [ModalityExtractor(name, *split_revision(networks.get(name))) for name in names]
         pictures = dict(islice(read_pictures(args.dataset, args.data_dir), args.num_pictures))

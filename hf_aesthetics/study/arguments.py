@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from ..analysis.cues import is_cue
+from ..extraction import name_extractors
 from ..models.modality_maps import EARLY_FUSION, check_modality
 
 
@@ -55,18 +56,14 @@ class StudyArguments:
     report_only: bool = field(
         default=False, metadata={"help": "train nothing; the report is about the modalities that are finished"}
     )
+    networks: dict[str, str] = field(init=False, default_factory=dict)  # by map
 
     def __post_init__(self) -> None:
         for name in self.modalities:
             check_modality(name)
         if not self.modalities or len(set(self.modalities)) < len(self.modalities):
             raise ValueError(f"--modalities must name each modality once, got {' '.join(self.modalities) or 'none'}.")
-        maps = {name.removeprefix(EARLY_FUSION) for name in self.modalities}
-        if unused := sorted(self.networks.keys() - maps):
-            raise ValueError(
-                f"--extractors must be MODALITY=CHECKPOINT for --modalities {' '.join(self.modalities)}, got "
-                f"{', '.join(unused)}."
-            )
+        self.networks = name_extractors(self.extractors, [name.removeprefix(EARLY_FUSION) for name in self.modalities])
         if wrong := [name for name in self.degrade if name not in self.modalities or not is_cue(name)]:
             raise ValueError(
                 f"--degrade must name some of --modalities {' '.join(self.modalities)} that are cues, got "
@@ -78,8 +75,3 @@ class StudyArguments:
             )
         if self.initialise == "rgb":
             self.modalities = sorted(self.modalities, key=lambda name: name != "rgb")  # the others wait for it
-
-    @property
-    def networks(self) -> dict[str, str]:
-        """The extractor of each map, where one is named."""
-        return dict(text.partition("=")[::2] for text in self.extractors)

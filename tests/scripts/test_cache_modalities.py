@@ -51,7 +51,7 @@ def test_training_finds_the_maps_that_were_cached(cache_modalities, rated_folder
     ("flags", "message"),
     [
         (["--modality", "gray", "--data_dir", "{tmp}"], "Expected AVA.txt in .*Fetch it from "),
-        (["--modality", "gray", "--extractor", "depth=here"], "modalities that are made .gray., got depth"),
+        (["--modality", "gray", "--extractor", "depth=here"], "for one of gray, got depth"),
         (["--modality", "gray", "--extractor", "gray=here"], "'gray' come from no network, got 'here'"),
         (["--modality", "saliency_u2net"], "a network for image-segmentation, and none is named"),
     ],

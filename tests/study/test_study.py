@@ -177,7 +177,10 @@ def test_of_constant_votes_nothing_is_claimed_and_no_figure_is_nan(source, tmp_p
     [
         (["--modalities", "rgb", "bluur"], "got 'bluur'"),
         (["--modalities", "rgb", "rgb"], "each modality once, got rgb rgb"),
-        (["--modalities", "rgb", "--extractors", "depth=PATH"], "MODALITY=CHECKPOINT for --modalities rgb, got depth"),
+        (
+            ["--modalities", "rgb", "--extractors", "depth=PATH"],
+            "named MODALITY=CHECKPOINT, for one of rgb, got depth",
+        ),
         (["--modalities", "blur", "--initialise", "rgb"], "needs the models of rgb, got --modalities blur"),
         (["--modalities", "saliency_u2net"], "none is named. Give its checkpoint"),
         (["--modalities", "rgb", "blur", "--degrade", "rgb"], "--modalities rgb blur that are cues, got rgb"),
