@@ -25,6 +25,7 @@ FLOORS = {
     "data": 4,
     "metrics": 4,
     "pipelines": 4,
+    "explain": 5,
     "scoring": 5,
     "evaluation": 6,
     "analysis": 7,
