@@ -12,13 +12,20 @@ from transformers import (
     AutoModelForImageSegmentation,
 )
 
+from .models.configuration_aesthetic_baseline import AestheticBaselineConfig
 from .models.configuration_fastdepth import FastDepthConfig
+from .models.configuration_fisher_vector import FisherVectorConfig
+from .models.configuration_handcrafted import HandcraftedConfig
 from .models.configuration_nima import NimaConfig
 from .models.configuration_torchvision_wrapper import TorchvisionWrapperConfig
 from .models.configuration_u2net import U2NetConfig
+from .models.image_processing_handcrafted import HandcraftedImageProcessor
 from .models.image_processing_modality import ModalityImageProcessor
 from .models.image_processing_u2net import U2NetImageProcessor
+from .models.modeling_aesthetic_baseline import AestheticBaselineForAestheticAssessment
 from .models.modeling_fastdepth import FastDepthForDepthEstimation
+from .models.modeling_fisher_vector import FisherVectorForAestheticAssessment
+from .models.modeling_handcrafted import HandcraftedForAestheticAssessment
 from .models.modeling_nima import NimaForAestheticAssessment
 from .models.modeling_torchvision_wrapper import TorchvisionWrapperModel
 from .models.modeling_u2net import U2NetForImageSegmentation
@@ -30,6 +37,14 @@ __version__ = "0.1.0"
 # one row a model: configuration, model, Auto class, image processor
 MODEL_ROWS = (
     (NimaConfig, NimaForAestheticAssessment, AutoModelForImageClassification, ModalityImageProcessor),
+    (
+        AestheticBaselineConfig,
+        AestheticBaselineForAestheticAssessment,
+        AutoModelForImageClassification,
+        ModalityImageProcessor,
+    ),
+    (FisherVectorConfig, FisherVectorForAestheticAssessment, AutoModelForImageClassification, ModalityImageProcessor),
+    (HandcraftedConfig, HandcraftedForAestheticAssessment, AutoModelForImageClassification, HandcraftedImageProcessor),
     (TorchvisionWrapperConfig, TorchvisionWrapperModel, AutoModel, ModalityImageProcessor),
     (U2NetConfig, U2NetForImageSegmentation, AutoModelForImageSegmentation, U2NetImageProcessor),
     (FastDepthConfig, FastDepthForDepthEstimation, AutoModelForDepthEstimation, ModalityImageProcessor),
@@ -47,8 +62,15 @@ register_pipelines()
 
 __all__ = [
     "MODEL_ROWS",
+    "AestheticBaselineConfig",
+    "AestheticBaselineForAestheticAssessment",
     "FastDepthConfig",
     "FastDepthForDepthEstimation",
+    "FisherVectorConfig",
+    "FisherVectorForAestheticAssessment",
+    "HandcraftedConfig",
+    "HandcraftedForAestheticAssessment",
+    "HandcraftedImageProcessor",
     "ImageAestheticsPipeline",
     "ModalityImageProcessor",
     "NimaConfig",

@@ -5,7 +5,7 @@ Knows nothing about data sets, training or files.
 
 from contextlib import nullcontext
 from dataclasses import dataclass
-from typing import Self
+from typing import Any, Self
 
 import torch
 from torch import nn
@@ -30,9 +30,9 @@ from .backbones import (
     stage_feature_sizes,
     unused_parameters,
 )
+from .configuration_backbone_scorer import BackboneScorerConfig
 from .configuration_nima import NimaConfig
-from .distributions import distribution_mean, distribution_std
-from .losses import score_distribution_loss
+from .score_outputs import score_outputs
 
 
 @dataclass
@@ -68,12 +68,12 @@ class NimaOutput(ModelOutput):
 
 
 class NimaHead(nn.Module):
-    """Dropout and one linear layer: pooled feature `(B, feature_size)` -> logits `(B, num_labels)`."""
+    """Dropout and one linear layer: pooled feature `(B, feature_size)` -> logits `(B, num_outputs)`."""
 
-    def __init__(self, config: NimaConfig, feature_size: int) -> None:
+    def __init__(self, config: BackboneScorerConfig, feature_size: int, num_outputs: int) -> None:
         super().__init__()
         self.dropout = nn.Dropout(config.head_dropout)
-        self.dense = nn.Linear(feature_size, config.num_labels)
+        self.dense = nn.Linear(feature_size, num_outputs)
 
     def forward(self, features: torch.Tensor) -> torch.Tensor:
         # float32 also under autocast and half-precision weights: bfloat16 logits tie, which lowers rank correlations
@@ -95,9 +95,17 @@ class EarlyFusion(nn.Conv2d):
 
 
 class NimaPreTrainedModel(PreTrainedModel):
-    """Weights, freezing and loading that are the same for every head over a backbone."""
+    """
+    All that is the same for every head over a backbone: weights, loading, freezing, and the way to the logits.
 
-    config: NimaConfig
+    Args:
+        config ([`BackboneScorerConfig`]):
+            Backbone and scale.
+        backbone (`PreTrainedModel`, *optional*):
+            A backbone that is loaded already; built from `config.backbone_config` where it is left out.
+    """
+
+    config: BackboneScorerConfig
     backbone: PreTrainedModel
     base_model_prefix = "backbone"
     main_input_name = "pixel_values"
@@ -110,6 +118,96 @@ class NimaPreTrainedModel(PreTrainedModel):
     _keep_in_fp32_modules_strict = ["score_head"]
     # the loss is a plain mean over the batch, so the Trainer has to scale it under gradient accumulation
     accepts_loss_kwargs = False
+
+    def __init__(self, config: BackboneScorerConfig, backbone: PreTrainedModel | None = None) -> None:
+        super().__init__(config)
+        # before the backbone, as in the forward pass: what is frozen of it cannot be computed once while this learns
+        self.early_fusion = EarlyFusion() if config.num_channels == 4 else None
+        self.backbone = backbone if backbone is not None else build_backbone(config.backbone_config, config.pooling)
+        self.score_head = NimaHead(config, sum(self.feature_sizes), self.num_outputs)
+        self.supports_gradient_checkpointing = self.backbone.supports_gradient_checkpointing
+        self.post_init()
+
+    @classmethod
+    def from_backbone_pretrained(cls, checkpoint: str, *, dtype: torch.dtype = torch.float32, **config_fields) -> Self:
+        """
+        A pretrained backbone under a new head.
+
+        Args:
+            checkpoint (`str`):
+                Hub repository, local folder, or `torchvision/<architecture>`; of an image-text model the vision
+                tower is taken.
+            dtype (`torch.dtype`, *optional*, defaults to `torch.float32`):
+                Type of the weights.
+            **config_fields:
+                Fields of the configuration, such as `min_score`, `max_score` and `num_labels`.
+
+        Raises:
+            ValueError: If the checkpoint lacks weights of the backbone.
+            OSError: If there is no such checkpoint.
+        """
+        backbone, pooling = load_pretrained_backbone(checkpoint, dtype)
+        # the labels of the backbone's own task would travel with every checkpoint
+        backbone.config.num_labels = 2
+        config = cls.config_class(backbone_config=backbone.config, **{"pooling": pooling, **config_fields})
+        return cls(config, backbone=backbone)
+
+    @property
+    def feature_sizes(self) -> list[int]:
+        """Widths of the parts of what the head reads: the pooled feature, then those of `pooled_stages`."""
+        stages = stage_feature_sizes(self.backbone, self.config.pooled_stages or [])
+        return [backbone_feature_size(self.backbone), *stages]
+
+    @property
+    def num_outputs(self) -> int:
+        """Width of the last layer."""
+        return self.config.num_labels
+
+    def run_backbone_and_head(
+        self, pixel_values: torch.Tensor, output_hidden_states: bool | None, backbone_arguments: dict[str, Any]
+    ) -> dict[str, Any]:
+        """
+        `logits` of shape `(batch_size, num_outputs)`, and `spatial_features`, `hidden_states` and `attentions` as in
+        [`NimaOutput`].
+
+        Args:
+            pixel_values (`torch.FloatTensor` of shape `(batch_size, num_channels, height, width)`):
+                Pictures as [`ModalityImageProcessor`] returns them.
+            output_hidden_states (`bool`, *optional*):
+                Whether to return `spatial_features` and the backbone's hidden states.
+            backbone_arguments (`dict[str, Any]`):
+                Handed on to the backbone.
+
+        Raises:
+            ValueError: If `pixel_values` has another shape.
+        """
+        if pixel_values.shape[1] != self.config.num_channels:
+            raise ValueError(
+                f"`pixel_values` must have shape (batch_size, {self.config.num_channels}, height, width), got "
+                f"{tuple(pixel_values.shape)}. Is it the processor of this checkpoint?"
+            )
+        if self.early_fusion is not None:
+            pixel_values = self.early_fusion(pixel_values)
+        pooling, stages = self.config.pooling, self.config.pooled_stages
+        with (
+            record_last_block_input(self.backbone) if output_hidden_states else nullcontext([]) as block_inputs,
+            record_stage_outputs(self.backbone, stages) if stages else nullcontext([]) as stage_outputs,
+        ):
+            if output_hidden_states:
+                backbone_arguments = {**backbone_arguments, "output_hidden_states": True}
+            outputs = run_backbone(self.backbone, pixel_values, **backbone_arguments)
+        features = [pool_features(outputs, pooling), *(average_places(each, pooling) for each in stage_outputs)]
+        logits = self.score_head(torch.cat(features, dim=1) if stage_outputs else features[0])
+        spatial_features = None
+        if output_hidden_states:
+            last = outputs.last_hidden_state
+            spatial_features = last if last.ndim == 4 else block_inputs[0]
+        return {
+            "logits": logits,
+            "spatial_features": spatial_features,
+            "hidden_states": getattr(outputs, "hidden_states", None),
+            "attentions": getattr(outputs, "attentions", None),
+        }
 
     @torch.no_grad()
     def _init_weights(self, module: nn.Module) -> None:
@@ -211,55 +309,9 @@ class NimaForAestheticAssessment(NimaPreTrainedModel):
         (torch.Size([2, 10]), torch.Size([2]))
     """
 
+    config: NimaConfig
     supports_spatial_explanation = True
     score_is_calibrated = True
-
-    def __init__(self, config: NimaConfig, backbone: PreTrainedModel | None = None) -> None:
-        super().__init__(config)
-        # before the backbone, as in the forward pass: what is frozen of it cannot be computed once while this learns
-        self.early_fusion = EarlyFusion() if config.num_channels == 4 else None
-        self.backbone = backbone if backbone is not None else build_backbone(config.backbone_config, config.pooling)
-        self.score_head = NimaHead(config, sum(self.feature_sizes))
-        self.supports_gradient_checkpointing = self.backbone.supports_gradient_checkpointing
-        self.post_init()
-
-    @classmethod
-    def from_backbone_pretrained(
-        cls, checkpoint: str, *, dtype: torch.dtype = torch.float32, **config_fields
-    ) -> "NimaForAestheticAssessment":
-        """
-        A pretrained backbone under a new head.
-
-        Args:
-            checkpoint (`str`):
-                Hub repository, local folder, or `torchvision/<architecture>`; of an image-text model the vision
-                tower is taken.
-            dtype (`torch.dtype`, *optional*, defaults to `torch.float32`):
-                Type of the weights.
-            **config_fields:
-                Fields of [`NimaConfig`], such as `min_score`, `max_score` and `num_labels`.
-
-        Raises:
-            ValueError: If the checkpoint lacks weights of the backbone.
-            OSError: If there is no such checkpoint.
-        """
-        backbone, pooling = load_pretrained_backbone(checkpoint, dtype)
-        # the labels of the backbone's own task would travel with every checkpoint
-        backbone.config.num_labels = 2
-        config = cls.config_class(backbone_config=backbone.config, **{"pooling": pooling, **config_fields})
-        return cls(config, backbone=backbone)
-
-    @property
-    def feature_sizes(self) -> list[int]:
-        """Widths of the parts of what the head reads: the pooled feature, then those of `pooled_stages`."""
-        stages = stage_feature_sizes(self.backbone, self.config.pooled_stages or [])
-        return [backbone_feature_size(self.backbone), *stages]
-
-    @property
-    def bins(self) -> torch.Tensor:
-        """Rating of every bin, float32 of shape `(num_labels,)`, on the model's device."""
-        # made anew: a buffer that is not saved would be garbage after `from_pretrained`
-        return torch.tensor(self.config.bin_scores, dtype=torch.float32, device=self.score_head.dense.weight.device)
 
     @can_return_tuple
     def forward(
@@ -281,66 +333,8 @@ class NimaForAestheticAssessment(NimaPreTrainedModel):
         Raises:
             ValueError: If `pixel_values` or `labels` has another shape, or rows of `labels` do not sum to 1.
         """
-        if pixel_values.shape[1] != self.config.num_channels:
-            raise ValueError(
-                f"`pixel_values` must have shape (batch_size, {self.config.num_channels}, height, width), got "
-                f"{tuple(pixel_values.shape)}. Is it the processor of this checkpoint?"
-            )
-        if self.early_fusion is not None:
-            pixel_values = self.early_fusion(pixel_values)
-        pooling, stages = self.config.pooling, self.config.pooled_stages
-        with (
-            record_last_block_input(self.backbone) if output_hidden_states else nullcontext([]) as block_inputs,
-            record_stage_outputs(self.backbone, stages) if stages else nullcontext([]) as stage_outputs,
-        ):
-            if output_hidden_states:
-                kwargs["output_hidden_states"] = True
-            outputs = run_backbone(self.backbone, pixel_values, **kwargs)
-        features = [pool_features(outputs, pooling), *(average_places(each, pooling) for each in stage_outputs)]
-        logits = self.score_head(torch.cat(features, dim=1) if stage_outputs else features[0]).float()
-        distribution, bins = logits.softmax(dim=-1), self.bins
-
-        loss = None
-        if labels is not None:
-            self._check_labels(labels, logits)
-            loss = score_distribution_loss(
-                distribution,
-                labels.to(distribution.dtype),
-                bins,
-                order=self.config.emd_order,
-                mean_weight=self.config.mean_loss_weight,
-                std_weight=self.config.std_loss_weight,
-            )
-        spatial_features = None
-        if output_hidden_states:
-            last = outputs.last_hidden_state
-            spatial_features = last if last.ndim == 4 else block_inputs[0]
-        return NimaOutput(
-            loss=loss,
-            logits=logits,
-            score=distribution_mean(distribution, bins),
-            score_std=distribution_std(distribution, bins),
-            spatial_features=spatial_features,
-            hidden_states=getattr(outputs, "hidden_states", None),
-            attentions=getattr(outputs, "attentions", None),
-        )
-
-    @staticmethod
-    def _check_labels(labels: torch.Tensor, logits: torch.Tensor) -> None:
-        if labels.shape != logits.shape:
-            raise ValueError(
-                f"`labels` must have shape (batch_size, num_labels) = {tuple(logits.shape)}, got "
-                f"{tuple(labels.shape)}. Does the data set use another rating scale? Set `min_score`, `max_score` and "
-                "`num_labels` in NimaConfig."
-            )
-        if torch.compiler.is_compiling():
-            return
-        sums = labels.float().sum(dim=-1)
-        if not torch.allclose(sums, torch.ones_like(sums), atol=1e-3):
-            raise ValueError(
-                f"Rows of `labels` must sum to 1, got sums between {sums.min():.1f} and {sums.max():.1f}. "
-                "Pass vote shares: normalize_votes(vote_counts)."
-            )
+        answer = self.run_backbone_and_head(pixel_values, output_hidden_states, dict(kwargs))
+        return NimaOutput(**{**answer, **score_outputs(answer["logits"], self.config, labels)})
 
 
 __all__ = ["NimaForAestheticAssessment", "NimaOutput", "NimaPreTrainedModel"]

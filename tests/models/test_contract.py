@@ -204,20 +204,24 @@ def test_score_is_differentiable_and_on_the_scale(row, name):
 @pytest.mark.parametrize(("row", "name"), SCORER_CASES)
 def test_raising_the_best_rating_raises_the_score(row, name):
     model = build(row, name)
-    bias = next(p for n, p in model.named_parameters() if p.shape == (model.config.num_labels,) and n.endswith("bias"))
     with torch.no_grad():
-        before = model(**inputs(model)).score
+        before = model(**inputs(model))
+        width = before.logits.shape[-1:]  # of a single logit, the best rating is at its upper end
+        bias = next(p for n, p in model.named_parameters() if p.shape == width and n.endswith("bias"))
         bias[-1] += 5
-        assert (model(**inputs(model)).score > before).all()
+        assert (model(**inputs(model)).score > before.score).all()
 
 
 @pytest.mark.parametrize(("row", "name"), SCORER_CASES)
 def test_loss_is_a_finite_scalar_also_at_a_perfect_match(row, name):
     model = build(row, name)
     with torch.no_grad():
-        labels = model(**inputs(model)).logits.softmax(dim=-1)
+        outputs = model(**inputs(model))
+    predicts_votes = outputs.score_std is not None  # else softmax of the logits is no distribution
+    labels = outputs.logits.softmax(dim=-1) if predicts_votes else torch.eye(model.config.num_labels)[[0, 0, -1]]
     loss = model(**inputs(model), labels=labels).loss
-    assert loss.shape == () and loss.item() == pytest.approx(0, abs=1e-5)
+    assert loss.shape == () and torch.isfinite(loss)
+    assert not predicts_votes or loss.item() == pytest.approx(0, abs=1e-5)
     loss.backward()
     assert all(torch.isfinite(p.grad).all() for p in model.parameters() if p.grad is not None)
 
