@@ -1,7 +1,7 @@
 """
-The command line: `hf-aesthetics score holiday/ --model CHECKPOINT`.
+The command line: `hf-aesthetics score holiday/ --model CHECKPOINT`, `hf-aesthetics explain beach.jpg ...`.
 
-Knows nothing about models; it reads arguments, calls `scoring` and prints.
+Knows nothing about models; it reads arguments, calls `scoring` or `explain`, and prints.
 """
 
 import argparse
@@ -17,14 +17,14 @@ from . import __version__
 
 
 if TYPE_CHECKING:
-    from .scoring import PictureScore
+    from .scoring import AestheticScorer, PictureScore
 
 _BLOCKS = "▁▂▃▄▅▆▇█"
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """
-    Runs a command and returns its exit code: 0 if a picture was scored, 1 if none was, 2 if the command failed.
+    Runs a command and returns its exit code: 0 if a picture was scored or explained, 1 if none was, 2 if it failed.
 
     Args:
         argv (`Sequence[str]`, *optional*):
@@ -58,14 +58,36 @@ def _build_parser() -> argparse.ArgumentParser:
     )
     score.set_defaults(run=_score)
     score.add_argument("paths", nargs="+", type=Path, metavar="PHOTO_OR_FOLDER", help="folders are searched in depth")
-    score.add_argument("--model", required=True, metavar="CHECKPOINT", help="folder, or repository on the Hub")
-    score.add_argument("--revision", help="commit, branch or tag of the repository")
+    _add_model_arguments(score)
     score.add_argument("--output", type=Path, metavar="FILE", help="write a table too: .csv, .jsonl or .parquet")
     score.add_argument("--batch_size", type=_positive_int, default=16, metavar="N", help="default: %(default)s")
-    score.add_argument("--device", help="such as cpu or cuda:1; default: a GPU if there is one")
-    score.add_argument("--trust_remote_code", action="store_true", help="run code that the checkpoint brings along")
     score.add_argument("--top", type=_positive_int, metavar="K", help="list the K best only")
+
+    explain = commands.add_parser(
+        "explain",
+        help="draw what raises the score of a picture, and what lowers it",
+        description="Draw over a picture what raises its score, in orange, and what lowers it, in blue. Several "
+        "methods are drawn side by side.",
+    )
+    explain.set_defaults(run=_explain)
+    explain.add_argument("photo", type=Path, metavar="PHOTO")
+    _add_model_arguments(explain)
+    explain.add_argument(
+        "--method",
+        nargs="+",
+        default=["grad_cam"],
+        help="grad_cam, grad_cam_plus_plus, cam, integrated_gradients or occlusion; the last two work with every "
+        "model; default: grad_cam",
+    )
+    explain.add_argument("--output", type=Path, required=True, metavar="FILE", help="picture to write")
     return parser
+
+
+def _add_model_arguments(command: argparse.ArgumentParser) -> None:
+    command.add_argument("--model", required=True, metavar="CHECKPOINT", help="folder, or repository on the Hub")
+    command.add_argument("--revision", help="commit, branch or tag of the repository")
+    command.add_argument("--device", help="such as cpu or cuda:1; default: a GPU if there is one")
+    command.add_argument("--trust_remote_code", action="store_true", help="run code that the checkpoint brings along")
 
 
 def _positive_int(text: str) -> int:
@@ -76,16 +98,11 @@ def _positive_int(text: str) -> int:
 
 def _score(arguments: argparse.Namespace) -> int:
     # here, because they take seconds to import
-    import transformers
     from tqdm import tqdm
 
     from .images import find_images
-    from .scoring import AestheticScorer, check_destination, score_pictures, write_scores
+    from .scoring import check_destination, score_pictures, write_scores
 
-    # what is wrong with a checkpoint is said in one line below
-    transformers.logging.set_verbosity_error()
-    if not sys.stderr.isatty():
-        transformers.logging.disable_progress_bar()
     if arguments.output:
         check_destination(arguments.output)
     paths = list(find_images(arguments.paths))
@@ -93,12 +110,7 @@ def _score(arguments: argparse.Namespace) -> int:
         folders = ", ".join(repr(str(path)) for path in arguments.paths)
         print(f"error: Expected at least one picture in {folders}, found none.", file=sys.stderr)
         return 1
-    scorer = AestheticScorer.from_pretrained(
-        arguments.model,
-        revision=arguments.revision,
-        device=arguments.device,
-        trust_remote_code=arguments.trust_remote_code,
-    )
+    scorer = _load_scorer(arguments)
 
     best = _BestRows(arguments.top or len(paths))
     rows = score_pictures(scorer, paths, batch_size=arguments.batch_size)
@@ -120,6 +132,42 @@ def _score(arguments: argparse.Namespace) -> int:
         for reason in best.failures:
             print(f"  {reason}")
     return 0 if best.num_scored else 1
+
+
+def _explain(arguments: argparse.Namespace) -> int:
+    from .explain import draw_explanations, explain, overlay
+    from .images import read_image
+
+    picture = read_image(arguments.photo)
+    scorer = _load_scorer(arguments)
+    model, processor, extractor = scorer.model, scorer.processor, scorer.extractor
+    explanations = [explain(model, processor, picture, method, extractor=extractor) for method in arguments.method]
+    alone = len(explanations) == 1
+    drawn = overlay(picture, explanations[0]) if alone else draw_explanations(picture, explanations)
+    drawn.save(arguments.output)
+    if scorer.notice:
+        print(f"Note: {scorer.notice}\n")
+    score, best = explanations[0].score, model.config.max_score
+    print(f"{score:.1f} of {best:g} by {scorer.id} ({scorer.preprocessing})")
+    print(f"What raises the score is orange, what lowers it is blue in {arguments.output}")
+    return 0
+
+
+def _load_scorer(arguments: argparse.Namespace) -> "AestheticScorer":
+    import transformers
+
+    from .scoring import AestheticScorer
+
+    # what is wrong with a checkpoint is said in one line by `main`
+    transformers.logging.set_verbosity_error()
+    if not sys.stderr.isatty():
+        transformers.logging.disable_progress_bar()
+    return AestheticScorer.from_pretrained(
+        arguments.model,
+        revision=arguments.revision,
+        device=arguments.device,
+        trust_remote_code=arguments.trust_remote_code,
+    )
 
 
 class _BestRows:
@@ -175,7 +223,8 @@ def format_table(rows: "Sequence[PictureScore]", max_score: float) -> list[str]:
     ratings = list(rows[0].distribution)
     cells = [("score", "percentile", f"{ratings[0]}-{ratings[-1]}", "file")]
     for row in rows:
-        score = f"{row.score:.1f} ± {row.score_std:.1f} of {max_score:g}"
+        spread = "" if row.score_std is None else f" ± {row.score_std:.1f}"
+        score = f"{row.score:.1f}{spread} of {max_score:g}"
         percentile = "-" if row.percentile is None else f"{row.percentile:.0f}"
         # a line break in a name would break the table, an escape sequence would command the terminal
         name = row.path if row.path.isprintable() else repr(row.path)[1:-1]
@@ -188,8 +237,10 @@ def format_table(rows: "Sequence[PictureScore]", max_score: float) -> list[str]:
 
 
 def _draw_shares(distribution: Mapping[str, float | None]) -> str:
-    """One block a rating, the most frequent rating at full height."""
-    shares = [share or 0.0 for share in distribution.values()]
+    """One block a rating, the most frequent rating at full height; "-" where no shares are predicted."""
+    shares = [share for share in distribution.values() if share is not None]
+    if not shares:
+        return "-"
     return "".join(_BLOCKS[round(share / max(shares) * (len(_BLOCKS) - 1))] for share in shares)
 
 

@@ -29,18 +29,19 @@ class AestheticRecord(TypedDict):
     Args:
         score (`float`):
             Predicted mean score in rating units; higher is better.
-        score_std (`float`):
-            Predicted standard deviation of the scores: how much people disagree.
+        score_std (`float`, *optional*):
+            Predicted standard deviation of the scores: how much people disagree. `None` where the scorer predicts no
+            distribution.
         percentile (`float`, *optional*):
             Share, in percent, of the training pictures that the model scores lower; `None` where it was not stored.
-        distribution (`dict[str, float]`):
-            Predicted share of raters a rating, lowest rating first.
+        distribution (`dict[str, float]`, *optional*):
+            Predicted share of raters a rating, lowest rating first. `None` where the scorer predicts none.
     """
 
     score: float
-    score_std: float
+    score_std: float | None
     percentile: float | None
-    distribution: dict[str, float]
+    distribution: dict[str, float] | None
 
 
 def check_scorer_config(config: PreTrainedConfig, name: str) -> None:
@@ -113,27 +114,44 @@ def rating_labels(config: PreTrainedConfig) -> list[str]:
     return [labels[i] for i in range(len(labels))]
 
 
+def predicted_distribution(outputs: ModelOutput) -> torch.Tensor | None:
+    """
+    Predicted shares of the ratings, of shape `(batch_size, num_labels)`; `None` for a scorer that predicts none, such
+    as a ranking, which is one whose outputs have no `score_std`.
+
+    Args:
+        outputs (`ModelOutput`):
+            A scorer's.
+
+    Example:
+        >>> predicted_distribution({"logits": torch.zeros(1, 2), "score": torch.ones(1), "score_std": torch.ones(1)})
+        tensor([[0.5000, 0.5000]])
+        >>> predicted_distribution({"logits": torch.zeros(1, 1), "score": torch.ones(1)}) is None
+        True
+    """
+    return outputs["logits"].float().softmax(dim=-1) if "score_std" in outputs else None
+
+
 def aesthetic_records(outputs: ModelOutput, config: PreTrainedConfig) -> list[AestheticRecord]:
     """
     Turns the outputs of a scorer into records, one a picture.
 
     Args:
         outputs (`ModelOutput`):
-            With `logits` of shape `(batch_size, num_labels)`, `score` and `score_std` of shape `(batch_size,)`.
+            With `score` of shape `(batch_size,)`; where a distribution is predicted, `score_std` likewise and `logits`
+            of shape `(batch_size, num_labels)`.
         config (`PreTrainedConfig`):
             The scorer's configuration: bins and, where stored, `score_quantiles`.
     """
-    distributions = outputs["logits"].float().softmax(dim=-1).tolist()
-    scores, spreads = outputs["score"].tolist(), outputs["score_std"].tolist()
+    scores, labels = outputs["score"].tolist(), rating_labels(config)
     percentiles = score_percentiles(scores, config.score_quantiles)
-    labels = rating_labels(config)
+    spreads: list[float | None] = [None] * len(scores)
+    distributions: list[dict[str, float] | None] = [None] * len(scores)
+    if (predicted := predicted_distribution(outputs)) is not None:
+        spreads = outputs["score_std"].tolist()
+        distributions = [dict(zip(labels, shares, strict=True)) for shares in predicted.tolist()]
     return [
-        AestheticRecord(
-            score=score,
-            score_std=spread,
-            percentile=percentile,
-            distribution=dict(zip(labels, distribution, strict=True)),
-        )
+        AestheticRecord(score=score, score_std=spread, percentile=percentile, distribution=distribution)
         for score, spread, percentile, distribution in zip(scores, spreads, percentiles, distributions, strict=True)
     ]
 

@@ -1,8 +1,10 @@
-"""Two questions about a recipe, as grids of runs of cross_validate.py that go on where they were stopped.
+"""Three questions about a recipe, as grids of runs of cross_validate.py that go on where they were stopped.
 
     python scripts/ablate.py transfer --dataset oasis --data_dir PATH --groups theme --backbone mobilenet_v2 \\
         --freeze_batch_norm --output_dir outputs/transfer
     python scripts/ablate.py spread --dataset synthetic --backbone mobilenet_v2 --output_dir outputs/spread
+    python scripts/ablate.py losses --dataset oasis --data_dir PATH --groups theme --backbone mobilenet_v2 \\
+        --freeze_batch_norm --output_dir outputs/losses
 
 `transfer`: what do pretrained weights buy, by the number of frozen stages (`--depths`), at several shares of the
 training pictures? On the published split; each of `--fold_seeds` is a training seed. Random weights are trained whole,
@@ -11,6 +13,9 @@ with `--random_learning_rate` and `--random_epochs`, because they need more than
 `spread`: do the terms of the loss that name the mean and the spread beat the earth mover's distance alone where the
 picture itself drives the spread? On rendered scenes; their panel disagrees the more, the stronger
 `--disagreement_cause` is.
+
+`losses`: what should the same network be taught? The distribution by each of its distances, or with no distribution at
+all classes, the mean score, or an order. Heads that are not taught rating units are calibrated on validation pictures.
 
 All other flags are those of cross_validate.py. Every figure is compared with a baseline on the same draws of pictures:
 random weights at the same share, or the earth mover's distance alone.
@@ -51,6 +56,19 @@ def spread_cells(arguments: argparse.Namespace) -> dict[str, list[str]]:
     return {"emd": [], "emd-mean-std": [*terms, *_compared_with(arguments, "emd", "emd-mean-std")]}
 
 
+def losses_cells(arguments: argparse.Namespace) -> dict[str, list[str]]:
+    """Flags of each cell; the baseline comes first."""
+    distributions = {name: ["--distribution_loss", name] for name in ("emd", "chi_square", "kl", "js", "cjs")}
+    heads = {
+        "binary": ["--objective", "binary"],
+        "classes": ["--objective", "classes"],
+        **{name: ["--objective", "regression", "--regression_loss", name] for name in ("mse", "mae", "huber")},
+        **{name: ["--objective", "ranking", "--ranking_loss", name] for name in ("margin", "triplet", "list_mle")},
+    }
+    cells = distributions | {name: ["--model_type", "aesthetic_baseline", *flags] for name, flags in heads.items()}
+    return {name: [*flags, *_compared_with(arguments, "emd", name)] for name, flags in cells.items()}
+
+
 def _compared_with(arguments: argparse.Namespace, baseline: str, name: str) -> list[str]:
     return [] if name == baseline else ["--compare_with", str(arguments.output_dir / baseline)]
 
@@ -67,7 +85,7 @@ def main(argv: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter, allow_abbrev=False
     )
-    parser.add_argument("question", choices=["transfer", "spread"])
+    parser.add_argument("question", choices=["transfer", "spread", "losses"])
     parser.add_argument("--output_dir", type=Path, required=True)
     parser.add_argument("--depths", nargs="+", default=["-1"], help="numbers of stages to freeze")
     parser.add_argument("--shares", nargs="+", default=["0.1", "0.3", "1"], help="of the training pictures")
@@ -76,8 +94,8 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument("--disagreement_cause", default="colour")
     parser.add_argument("--num_pictures", type=int, default=1500, help="scenes to render")
     arguments, flags = parser.parse_known_args(argv)
-    is_transfer = arguments.question == "transfer"
-    cells = transfer_cells(arguments) if is_transfer else spread_cells(arguments)
+    make_cells = {"transfer": transfer_cells, "spread": spread_cells, "losses": losses_cells}[arguments.question]
+    cells = make_cells(arguments)
     recipe_parser = HfArgumentParser((DataArguments, ModelArguments, FoldArguments, AestheticTrainingArguments))
     collection: RatedCollection | None = None
     rows = []
@@ -86,9 +104,9 @@ def main(argv: list[str] | None = None) -> None:
         data_args, *recipe = recipe_parser.parse_args_into_dataclasses(args=cell)
         if collection is None:
             collection = (
-                load_mapped(data_args, recipe[0])
-                if is_transfer
-                else contested_scenes(arguments.num_pictures, arguments.disagreement_cause)
+                contested_scenes(arguments.num_pictures, arguments.disagreement_cause)
+                if arguments.question == "spread"
+                else load_mapped(data_args, recipe[0])
             )
         rows.append(table_row(name, cross_validate(collection, *recipe)))
         print(rows[-1], flush=True)
@@ -100,7 +118,7 @@ def table_row(name: str, figures: dict[str, Any]) -> str:
     differences = next(iter(figures["ahead_of"].values()), {})
     parts = []
     for key in ("srcc", "plcc", "srcc_std", "emd_skill"):
-        text = f"{figures[key]['value']:.3f}"
+        text = f"{figures[key]['value']:.3f}" if key in figures else "-"
         if key in differences:
             d = differences[key]
             text += f" ({d['difference']:+.3f} [{d['low']:+.3f}, {d['high']:+.3f}])"

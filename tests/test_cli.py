@@ -10,9 +10,11 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from local_hub import HubFile, LocalHub, Repo
+from PIL import Image
 from transformers import ResNetConfig, ResNetForImageClassification
 
 import hf_aesthetics
@@ -216,6 +218,41 @@ def test_numbers_below_one_are_refused(tiny_checkpoint, capsys, arguments):
     with pytest.raises(SystemExit, match="2"):
         score("photos", "--model", tiny_checkpoint, *arguments)
     assert f"at least 1, got {arguments[1]!r}" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("methods", [[], ["occlusion"], ["cam", "grad_cam_plus_plus"]], ids="-".join)
+def test_explain_draws_over_the_picture(photo_folder, noticed_checkpoint, tmp_path, capsys, methods):
+    photo, drawn = photo_folder / "beach.jpg", tmp_path / "drawn.png"
+    arguments = ["explain", photo, "--model", noticed_checkpoint, "--output", drawn, "--device", "cpu"]
+    assert main([*map(str, arguments), *(["--method", *methods] if methods else [])]) == 0
+    captured = capsys.readouterr()
+    scorer = AestheticScorer.from_pretrained(noticed_checkpoint, device="cpu")
+    [record] = scorer.score([photo])
+    assert f"{record['score']:.1f} of 10 by {scorer.id}" in captured.out and str(drawn) in captured.out
+    assert captured.out.startswith("Note: trained on rendered scenes") and captured.err == ""
+    with Image.open(photo) as picture, Image.open(drawn) as image:
+        assert image.size == picture.size if len(methods) < 2 else image.width > 3 * picture.width
+        assert np.ptp(np.asarray(image).astype(int), axis=2).max() > 30, "nothing is coloured"
+
+
+@pytest.mark.parametrize(
+    ("changes", "reason"),
+    [
+        ({"--method": "gradcam"}, "'gradcam'"),
+        ({"--output": "{tmp}/drawn.xyz"}, ".xyz"),
+        ({"--output": "{tmp}/nowhere/drawn.png"}, "nowhere"),
+        ({"": "{tmp}/nowhere.jpg"}, "nowhere.jpg"),
+    ],
+    ids=lambda value: "".join(map(str, value.items())) if isinstance(value, dict) else None,
+)
+def test_errors_of_explain_are_one_line(photo_folder, tiny_checkpoint, tmp_path, capsys, changes, reason):
+    defaults = {"": "{photo}", "--model": "{model}", "--output": "{tmp}/drawn.png", "--device": "cpu"}
+    places = {"photo": photo_folder / "beach.jpg", "model": tiny_checkpoint, "tmp": tmp_path}
+    arguments = {name: value.format(**places) for name, value in {**defaults, **changes}.items()}
+    assert main(["explain", *(part for item in arguments.items() for part in item if part)]) == 2
+    captured = capsys.readouterr()
+    assert captured.out == "" and re.fullmatch(r"error: .+\n", captured.err), captured.err
+    assert reason in captured.err
 
 
 def test_version(capsys):

@@ -4,6 +4,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 from scipy import stats
+from sklearn.metrics import f1_score
 from sklearn.model_selection import GroupKFold
 
 from hf_aesthetics.evaluation.cross_validation import (
@@ -92,6 +93,7 @@ def test_figures_are_those_of_scipy_over_all_pooled_predictions():
             np.array([row[name] for row in rows]) for name in ("distribution", "constant", "vote_shares")
         )
         means = [each @ BINS for each in (predicted, truth)]
+        high = [each > BINS[(len(BINS) - 1) // 2] for each in means]
         stds = [np.sqrt(each @ BINS**2 - (each @ BINS) ** 2) for each in (predicted, truth)]
         errors, of_constant = (
             np.mean([stats.wasserstein_distance(BINS, BINS, p, q) for p, q in zip(each, truth, strict=True)])
@@ -100,6 +102,9 @@ def test_figures_are_those_of_scipy_over_all_pooled_predictions():
         expected = {
             "srcc": stats.spearmanr(*means).statistic,
             "plcc": stats.pearsonr(*means).statistic,
+            "krcc": stats.kendalltau(*means).statistic,
+            "accuracy": np.mean(high[0] == high[1]),
+            "f1": f1_score(high[1], high[0]),
             "srcc_std": stats.spearmanr(*stds).statistic,
             "emd_skill": 1 - errors / of_constant,
         }
@@ -108,7 +113,7 @@ def test_figures_are_those_of_scipy_over_all_pooled_predictions():
         )
     for figure in figures.values():
         assert figure.value == pytest.approx(np.mean(figure.by_folding))
-        assert figure.interval[0] < figure.value < figure.interval[1]
+        assert figure.interval[0] < figure.value <= figure.interval[1]
 
 
 @pytest.mark.parametrize("broken", ["missing", "twice"])

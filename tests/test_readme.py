@@ -66,7 +66,7 @@ def test_every_flag_named_here_is_one():
         for arguments in (DataArguments, ModelArguments, FoldArguments, StudyArguments, AestheticTrainingArguments)
         for field in dataclasses.fields(arguments)
     }
-    others = {"model", "output", "splits"}  # of hf-aesthetics score and prepare_oasis.py
+    others = {"model", "output", "method", "splits"}  # of hf-aesthetics and prepare_oasis.py
     others |= {"config_file", "num_processes", "dry_run"}  # of accelerate and release.py
     others |= {"random_epochs", "work_dir", "fastdepth", "oasis_dir"}  # of ablate.py and prove_causes.py
     flags = {flag.replace("-", "_") for flag in re.findall(r"--([a-z][a-z_-]+)", README)}

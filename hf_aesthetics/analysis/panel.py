@@ -130,6 +130,11 @@ class ModalityPanel:
                         f"({len(other.image_ids)} pictures, foldings {other.seeds}) differ. Cross-validate both on "
                         "the same collection with the same folds."
                     )
+        means = {
+            name: None if each.predicted is None else each.predicted.mean(axis=0) for name, each in predictions.items()
+        }
+        if without := [name for name, mean in means.items() if mean is None]:
+            raise ValueError(f"A panel needs models that predict distributions, got scores alone of {without}.")
         return cls(
             image_ids=reference.image_ids,
             groups=reference.groups,
@@ -137,7 +142,7 @@ class ModalityPanel:
             target=reference.target,
             num_votes=None if num_votes is None else np.asarray(num_votes),
             constant=reference.constant.mean(axis=0),
-            predicted={name: each.predicted.mean(axis=0) for name, each in predictions.items()},
+            predicted={name: mean for name, mean in means.items() if mean is not None},
         )
 
     @property

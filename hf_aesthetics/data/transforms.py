@@ -12,6 +12,7 @@ from typing import Any
 import torch
 from PIL import Image
 from torchvision.transforms.v2 import functional as tvF
+from transformers import BatchFeature
 from transformers.image_utils import SizeDict
 
 from ..extraction import needs_network
@@ -33,7 +34,7 @@ class EvaluationTransform:
 
     Args:
         processor ([`ModalityImageProcessor`]):
-            Turns pictures, or maps of them, into `pixel_values`.
+            Turns pictures, or maps of them, into `pixel_values` and whatever else its model reads.
         bin_scores (`Sequence[float]` of length `num_bins`):
             Rating of every bin, lowest first.
         modality_column (`str`, *optional*):
@@ -41,9 +42,9 @@ class EvaluationTransform:
             it can: a network's maps need a column.
 
     Returns:
-        For a batch, a `dict` of lists: `pixel_values`, tensors of shape `(3, height, width)`, and `labels`, float32
-        tensors of shape `(num_bins,)` that sum to 1. These are the shares of `vote_counts`; where it is null, the
-        maximum-entropy histogram with `score_mean` and, where known, `score_std`.
+        For a batch, a `dict` of lists: `pixel_values`, tensors of shape `(3, height, width)`, what else the processor
+        returns, and `labels`, float32 tensors of shape `(num_bins,)` that sum to 1. These are the shares of
+        `vote_counts`; where it is null, the maximum-entropy histogram with `score_mean` and, where known, `score_std`.
 
     Raises:
         KeyError: If the batch lacks a column.
@@ -74,8 +75,9 @@ class EvaluationTransform:
         """The columns that are read; `with_transform(transform, columns=transform.columns)` decodes no others."""
         return [*map_columns(self.processor.modality, self.modality_column), *_LABEL_COLUMNS]
 
-    def __call__(self, batch: dict[str, list[Any]]) -> dict[str, list[torch.Tensor]]:
-        return {"pixel_values": self._make_pixel_values(batch), "labels": make_labels(batch, self.bin_scores)}
+    def __call__(self, batch: dict[str, list[Any]]) -> dict[str, list[Any]]:
+        inputs = {name: list(values) for name, values in self._make_inputs(batch).items()}
+        return {**inputs, "labels": make_labels(batch, self.bin_scores)}
 
     def _read_pictures(self, batch: dict[str, list[Any]]) -> dict[str, list[Image.Image]]:
         """Pictures and maps, by the names under which the processor takes them."""
@@ -87,8 +89,8 @@ class EvaluationTransform:
             given["modality_maps" if column == self.modality_column else "images"] = pictures
         return given
 
-    def _make_pixel_values(self, batch: dict[str, list[Any]]) -> list[torch.Tensor]:
-        return list(self.processor(**self._read_pictures(batch)).pixel_values)
+    def _make_inputs(self, batch: dict[str, list[Any]]) -> BatchFeature:
+        return self.processor(**self._read_pictures(batch))
 
 
 @dataclass(frozen=True, eq=False)
@@ -156,7 +158,7 @@ class TrainingTransform(EvaluationTransform):
         """Lets other parts be drawn, in the workers of data loaders, too."""
         self.epoch.fill_(epoch)
 
-    def _make_pixel_values(self, batch: dict[str, list[Any]]) -> list[torch.Tensor]:
+    def _make_inputs(self, batch: dict[str, list[Any]]) -> BatchFeature:
         given = self._read_pictures(batch)
         if "images" in given:
             given["images"] = [convert_to_rgb(picture) for picture in given["images"]]
@@ -170,7 +172,7 @@ class TrainingTransform(EvaluationTransform):
             name: [self._cut(picture, *draw) for picture, draw in zip(pictures, draws, strict=True)]
             for name, pictures in given.items()
         }
-        return list(self.processor(**parts, view="squash").pixel_values)
+        return self.processor(**parts, view="squash")
 
     def _make_map(self, picture: Image.Image) -> Image.Image:
         (modality_map,) = self.processor.make_modality_maps(tvF.pil_to_tensor(picture)[None])

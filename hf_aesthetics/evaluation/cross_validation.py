@@ -15,10 +15,14 @@ from numpy.typing import ArrayLike
 from ..extras import require_extra
 from ..metrics import (
     PairedDifference,
+    accuracy,
     bootstrap_interval,
+    default_threshold,
     distribution_mean,
     distribution_std,
     earth_mover_distance,
+    f1,
+    kendall_correlation,
     paired_bootstrap,
     pearson_correlation,
     spearman_correlation,
@@ -90,8 +94,10 @@ class OutOfFoldPredictions:
             Vote shares.
         seeds (`tuple[int, ...]`):
             The foldings.
-        predicted (`np.ndarray` of shape `(num_foldings, num_images, num_bins)`):
-            Predicted distributions.
+        predicted (`np.ndarray` of shape `(num_foldings, num_images, num_bins)`, *optional*):
+            Predicted distributions; `None` for a recipe that predicts none.
+        scores (`np.ndarray` of shape `(num_foldings, num_images)`, *optional*):
+            Predicted mean scores; by default those of the distributions.
         constant (`np.ndarray` of shape `(num_foldings, num_images, num_bins)`):
             Mean distribution of the pictures with which the model of the picture was trained.
     """
@@ -100,8 +106,9 @@ class OutOfFoldPredictions:
     groups: np.ndarray
     target: np.ndarray
     seeds: tuple[int, ...]
-    predicted: np.ndarray
+    predicted: np.ndarray | None
     constant: np.ndarray
+    scores: np.ndarray | None = None
 
     @classmethod
     def from_table(cls, table: pa.Table) -> Self:
@@ -110,7 +117,8 @@ class OutOfFoldPredictions:
 
         Args:
             table (`pyarrow.Table`):
-                One row a picture and folding: `image_id`, `group`, `seed`, `distribution`, `constant`, `vote_shares`.
+                One row a picture and folding: `image_id`, `group`, `seed`, `distribution`, `constant`, `vote_shares`,
+                and `score` where distributions are null.
 
         Raises:
             ValueError: If a folding lacks a picture or has one twice.
@@ -127,22 +135,30 @@ class OutOfFoldPredictions:
                 )
         stacked = {
             name: np.array([part[name].to_pylist() for part in parts], dtype=np.float64)
-            for name in ("distribution", "constant", "vote_shares")
+            for name in ("constant", "vote_shares")
         }
+        predicted, scores = (
+            np.array([part[name].to_pylist() for part in parts], dtype=np.float64)
+            if name in table.column_names and table[name].null_count == 0
+            else None
+            for name in ("distribution", "score")
+        )
         groups = np.array(parts[0]["group"].to_pylist())
         return cls(
             np.array(ids),
             groups,
             stacked["vote_shares"][0],
             tuple(seeds),
-            stacked["distribution"],
+            predicted,
             stacked["constant"],
+            scores,
         )
 
     def select_seeds(self, seeds: Sequence[int]) -> Self:
         """Some of the foldings."""
         rows = [self.seeds.index(seed) for seed in seeds]
-        return replace(self, seeds=tuple(seeds), predicted=self.predicted[rows], constant=self.constant[rows])
+        predicted, scores = (None if each is None else each[rows] for each in (self.predicted, self.scores))
+        return replace(self, seeds=tuple(seeds), predicted=predicted, constant=self.constant[rows], scores=scores)
 
 
 class CrossValidatedFigure(NamedTuple):
@@ -171,6 +187,9 @@ def _skill(errors: np.ndarray, constant_errors: np.ndarray) -> float:
 FIGURES: Mapping[str, Callable[[np.ndarray, np.ndarray], float]] = {
     "srcc": spearman_correlation,
     "plcc": pearson_correlation,
+    "krcc": kendall_correlation,
+    "accuracy": accuracy,
+    "f1": f1,
     "srcc_std": spearman_correlation,
     "emd_skill": _skill,
 }
@@ -180,8 +199,9 @@ def cross_validated_figures(
     predictions: OutOfFoldPredictions, bin_scores: ArrayLike, num_resamples: int = 1000, seed: int = 0
 ) -> dict[str, CrossValidatedFigure]:
     """
-    SRCC and PLCC of the mean scores, SRCC of their standard deviations, and EMD skill (order 1), over the pooled
-    predictions.
+    SRCC, PLCC and KRCC of the mean scores, accuracy and F1 of high and low ones, split at the middle or lower middle
+    rating; where distributions are predicted, SRCC of their standard deviations and EMD skill (order 1). All over the
+    pooled predictions.
 
     Args:
         predictions ([`OutOfFoldPredictions`]):
@@ -249,6 +269,7 @@ def compare_recipes(
             seed=seed,
         )
         for name in FIGURES
+        if name in first_arrays and name in second_arrays
     }
 
 
@@ -280,22 +301,22 @@ def explained_share(correlation: float, reliability: float) -> float:
 
 def _compared(predictions: OutOfFoldPredictions, bin_scores: ArrayLike) -> dict[str, tuple[np.ndarray, np.ndarray]]:
     """What each figure compares, two arrays of shape `(num_images, num_foldings)`."""
-    num_foldings, num_images, num_bins = predictions.predicted.shape
-    predicted, constant = predictions.predicted.reshape(-1, num_bins), predictions.constant.reshape(-1, num_bins)
-    target = np.tile(predictions.target, (num_foldings, 1))
+    num_foldings, num_images, num_bins = predictions.constant.shape
+    target, constant = np.tile(predictions.target, (num_foldings, 1)), predictions.constant.reshape(-1, num_bins)
 
     def columns(values: np.ndarray) -> np.ndarray:
         return values.reshape(num_foldings, num_images).T
 
-    means, true_means = (columns(distribution_mean(each, bin_scores)) for each in (predicted, target))
+    predicted = None if predictions.predicted is None else predictions.predicted.reshape(-1, num_bins)
+    means = columns(np.asarray(predictions.scores) if predicted is None else distribution_mean(predicted, bin_scores))
+    true_means, threshold = columns(distribution_mean(target, bin_scores)), default_threshold(bin_scores)
+    compared = dict.fromkeys(("srcc", "plcc", "krcc"), (means, true_means))
+    compared |= dict.fromkeys(("accuracy", "f1"), (means > threshold, true_means > threshold))
+    if predicted is None:
+        return compared
     stds, true_stds = (columns(distribution_std(each, bin_scores)) for each in (predicted, target))
     errors, constant_errors = (columns(earth_mover_distance(each, target, order=1)) for each in (predicted, constant))
-    return {
-        "srcc": (means, true_means),
-        "plcc": (means, true_means),
-        "srcc_std": (stds, true_stds),
-        "emd_skill": (errors, constant_errors),
-    }
+    return {**compared, "srcc_std": (stds, true_stds), "emd_skill": (errors, constant_errors)}
 
 
 def _mean_over_foldings(figure: Callable[[np.ndarray, np.ndarray], float]) -> Callable[..., float]:
@@ -316,6 +337,8 @@ def figures_table(figures: Mapping[str, Any]) -> str:
     """
     lines = [f"{'':<12}{'mean':>8}{'95 % interval':>20}   by folding"]
     for name in FIGURES:
+        if name not in figures:
+            continue
         low, high = figures[name]["interval"]
         values = " ".join(f"{value:.3f}" for value in figures[name]["by_folding"])
         lines.append(f"{name:<12}{figures[name]['value']:>8.3f}{f'[{low:.3f}, {high:.3f}]':>20}   {values}")

@@ -30,6 +30,7 @@ from ..data.splits import split_fingerprint
 from ..data.training_ids import TrainingIds
 from ..images import ImageReadError, read_image
 from ..metrics import error_by_score_band, probability_integral_transform, summarize, vote_resampling_ceiling
+from ..pipelines import predicted_distribution
 from ..scoring import AestheticScorer, hash_weights
 from .report import EvaluationReport
 
@@ -54,7 +55,8 @@ def evaluate_scorer(
 
     The whole frame goes through the scorer's own processor, without any randomness: the same pictures give the same
     figures, whatever the batch size. Pictures that cannot be decoded are left out, counted and named. Distribution
-    metrics need votes for every picture; collections of mean scores get the metrics of the mean.
+    metrics need votes for every picture and a scorer that predicts distributions; the others get the metrics of the
+    mean.
 
     Args:
         scorer ([`AestheticScorer`]):
@@ -235,22 +237,22 @@ def _read_content(cell: dict[str, Any] | None) -> bytes:
 def _predict(scorer: AestheticScorer, given: dict[str, list], modality_column: str | None) -> dict[str, np.ndarray]:
     maps = None if modality_column is None else given[modality_column]
     outputs = scorer.predict(given.get("image", []), modality_maps=maps)
-    return {
-        "distribution": outputs["logits"].softmax(dim=-1).numpy(),
-        "score": outputs["score"].numpy(),
-        "score_std": outputs["score_std"].numpy(),
-    }
+    predicted = {"score": outputs["score"].numpy()}
+    if (distribution := predicted_distribution(outputs)) is not None:
+        predicted |= {"distribution": distribution.numpy(), "score_std": outputs["score_std"].numpy()}
+    return predicted
 
 
 def _collect(labels: list[dict[str, Any]], outputs: list[dict[str, np.ndarray]]) -> pa.Table:
-    """One row a picture: its id, what was predicted, and what is true."""
+    """One row a picture: its id, what was predicted (null where nothing was), and what is true."""
     votes = [row["vote_counts"] for row in labels]
     shares = [None if counts is None else (np.asarray(counts) / sum(counts)).tolist() for counts in votes]
-    predicted = {name: np.concatenate([batch[name] for batch in outputs]) for name in outputs[0]}
+    predicted: dict[str, Any] = dict.fromkeys(("distribution", "score_std"), [None] * len(labels))
+    predicted |= {name: list(np.concatenate([batch[name] for batch in outputs])) for name in outputs[0]}
     return pa.table(
         {
             "image_id": pa.array([row["image_id"] for row in labels], pa.string()),
-            "distribution": pa.array(list(predicted["distribution"]), pa.list_(pa.float32())),
+            "distribution": pa.array(predicted["distribution"], pa.list_(pa.float32())),
             "score": pa.array(predicted["score"], pa.float32()),
             "score_std": pa.array(predicted["score_std"], pa.float32()),
             "vote_shares": pa.array(shares, pa.list_(pa.float64())),
@@ -272,6 +274,7 @@ def _measure(
     bins = np.asarray(config.bin_scores)
     column = {name: predictions[name].to_pylist() for name in predictions.column_names}
     has_votes = None not in column["vote_shares"]
+    distribution = None if None in column["distribution"] else column["distribution"]
     truth: dict[str, Any] = {"target_mean": column["true_score"]}
     if has_votes:
         truth = {"vote_counts": [row["vote_counts"] for row in labels]}
@@ -281,7 +284,7 @@ def _measure(
     bands = bins if len(bins) <= 11 else np.linspace(bins[0], bins[-1], 11)
     true_scores = np.clip(column["true_score"], bins[0], bins[-1])  # float32 may round a score off the scale
     metrics = summarize(
-        column["distribution"],
+        distribution,
         None,
         bins,
         predicted_mean=column["score"],
@@ -304,8 +307,8 @@ def _measure(
             "srcc_ceiling": vote_resampling_ceiling(truth["vote_counts"], bins, seed=seed) if has_votes else None,
             "score_bands": error_by_score_band(column["score"], true_scores, bands.tolist()),
             "pit": (
-                probability_integral_transform(column["distribution"], column["vote_shares"]).tolist()
-                if has_votes
+                probability_integral_transform(distribution, column["vote_shares"]).tolist()
+                if has_votes and distribution is not None
                 else None
             ),
         }

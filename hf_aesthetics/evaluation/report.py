@@ -58,7 +58,8 @@ class EvaluationReport:
         score_bands (`list[dict]`):
             Error by true score: `low`, `high`, `num_images`, `bias`, `mae`.
         pit (`list[float]`, *optional*):
-            Histogram of the votes within their predicted distributions, flat where calibrated; needs the votes.
+            Histogram of the votes within their predicted distributions, flat where calibrated; needs the votes,
+            and a scorer that predicts distributions.
         num_resamples (`int`), seed (`int`):
             Of the bootstrap.
         versions (`dict[str, str]`):
@@ -73,7 +74,7 @@ class EvaluationReport:
             The model's own notice, such as "demonstration, trained on rendered scenes".
         predictions (`pyarrow.Table`, *optional*):
             One row a picture: `image_id`, `distribution`, `score`, `score_std`, and the true `vote_shares`,
-            `true_score`, `true_score_std`. Not part of the JSON file or of equality.
+            `true_score`, `true_score_std`, null where unknown. Not part of the JSON file or of equality.
     """
 
     dataset_name: str

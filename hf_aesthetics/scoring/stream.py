@@ -32,12 +32,12 @@ class PictureScore:
         score (`float`, *optional*):
             Predicted mean score in rating units; `None`, as every number, where there is an `error`.
         score_std (`float`, *optional*):
-            Predicted standard deviation of the scores.
+            Predicted standard deviation of the scores; `None`, too, where the scorer predicts no distribution.
         percentile (`float`, *optional*):
             Share, in percent, of the training pictures that the model scores lower; `None` where it was not stored.
         distribution (`dict[str, float | None]`):
-            Predicted share of raters a rating, lowest rating first. The ratings are there in every row, so that a
-            table has the same columns whichever file comes first.
+            Predicted share of raters a rating, lowest rating first; `None` for each where the scorer predicts none.
+            The ratings are there in every row, so that a table has the same columns whichever file comes first.
         error (`str`, *optional*):
             One line that says why there is no score.
         scorer (`str`):
@@ -151,7 +151,9 @@ def _score_batch(scorer: AestheticScorer, batch: list[tuple[str, BatchFeature | 
     rows = []
     for path, item in batch:
         error = item if isinstance(item, str) else None
-        record = nothing if error else {**next(records)}
+        # what the scorer does not predict stays empty
+        said = {} if error else {name: value for name, value in next(records).items() if value is not None}
+        record: dict[str, Any] = {**nothing, **said}
         if not error and not math.isfinite(record["score"]):
             record, error = nothing, f"The model has no finite score for {path!r}. Choose another checkpoint."
         name = path.encode("utf-8", "backslashreplace").decode()

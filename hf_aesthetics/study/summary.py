@@ -5,7 +5,6 @@ Knows nothing about how anything is computed.
 
 import platform
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 
 import torch
 import transformers
@@ -15,8 +14,8 @@ from ..analysis.findings import Estimate, StudyFindings
 from ..data.splits import split_fingerprint
 from ..extraction import needs_network
 from ..training import AestheticTrainingArguments
-from ..training.checkpoint import backbone_checkpoint
 from ..training.cross_validation import FoldArguments
+from ..training.preparation import name_backbone
 from .modality_models import DepthChoice, StudiedModality
 
 
@@ -46,8 +45,7 @@ def describe_method(
     collection, model_args = studied[0].collection, studied[0].model_args
     ids = [image_id for labels in collection.labels.values() for image_id in labels["image_id"]]
     seeds = ", ".join(map(str, fold_args.fold_seeds))
-    checkpoint = backbone_checkpoint(model_args.backbone)
-    name = Path(checkpoint).resolve().name if Path(checkpoint).is_dir() else checkpoint
+    name, _ = name_backbone(model_args)
     size = "" if model_args.image_size is None else f", {model_args.image_size} pixels a side"
     described = {
         "pictures": f"{len(ids)} of {collection.name}; SHA-256 of the sorted ids {split_fingerprint(ids)}",

@@ -6,7 +6,8 @@ from ..extras import require_extra
 require_extra(__name__, "train", "accelerate", "datasets", "pyarrow", "scipy", "jinja2")
 
 from .arguments import AestheticTrainingArguments, DataArguments, ModelArguments
-from .checkpoint import build_scorer, describe_training, finish_checkpoint, map_collection, score_quantiles
+from .checkpoint import describe_training, finish_checkpoint, score_quantiles
+from .preparation import build_scorer, map_collection
 from .trainer import AestheticTrainer, train_scorer, validation_metrics
 
 

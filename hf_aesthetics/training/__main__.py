@@ -17,16 +17,9 @@ from transformers import HfArgumentParser, set_seed
 from ..data.loading import load_collection
 from ..evaluation import report_table
 from ..hub import HubPublishError, push_checkpoint, require_replaceable
-from ..models.backbones import BACKBONE_PRESETS
 from .arguments import AestheticTrainingArguments, DataArguments, ModelArguments, portable_command
-from .checkpoint import (
-    backbone_checkpoint,
-    build_scorer,
-    describe_collection,
-    describe_training,
-    finish_checkpoint,
-    map_collection,
-)
+from .checkpoint import describe_collection, describe_training, finish_checkpoint
+from .preparation import build_scorer, map_collection, name_backbone
 from .trainer import train_scorer
 
 
@@ -76,16 +69,16 @@ def _run(data_args: DataArguments, model_args: ModelArguments, args: AestheticTr
         trainer.save_model(str(whole))
     if not trainer.is_world_process_zero():
         return
-    preset, checkpoint = BACKBONE_PRESETS.get(model_args.backbone), backbone_checkpoint(model_args.backbone)
+    has_backbone = hasattr(model.config, "backbone_config")
+    backbone, backbone_license = name_backbone(model_args) if has_backbone else (None, None)
     report = finish_checkpoint(
         type(model).from_pretrained(whole, dtype=torch.float32) if trainer.is_fsdp_enabled else trainer.model,
         processor,
         collection,
         args.output_dir,
         training=describe_training(trainer, collection),
-        # a folder means nothing to others, and could be mistaken for a repository
-        backbone=Path(checkpoint).name if Path(checkpoint).is_dir() else checkpoint,
-        backbone_license=model_args.backbone_license or (preset.license if preset else None),
+        backbone=backbone,
+        backbone_license=backbone_license,
         license=model_args.license,
         command=command,
         seed=args.seed,

@@ -48,10 +48,11 @@ class ModelArguments:
     """What to train."""
 
     model_type: str = field(default="nima", metadata={"help": "one of the registered scorers"})
-    backbone: str = field(
-        default="mobilenet_v2",
+    backbone: str | None = field(
+        default=None,
         metadata={
-            "help": f"{', '.join(BACKBONE_PRESETS)}; or a checkpoint (Hub repository or folder), of a scorer too"
+            "help": f"{', '.join(BACKBONE_PRESETS)}; or a checkpoint (Hub repository or folder), of a scorer too; "
+            "mobilenet_v2 by default, where the model has a backbone"
         },
     )
     modality: str | None = field(
@@ -70,6 +71,19 @@ class ModelArguments:
     head_dropout: float = field(default=0.75, metadata={"help": "dropout before the last layer"})
     loss: Literal["emd", "mse"] = field(
         default="emd", metadata={"help": "the model's own, or the squared error of the mean for mean-only data"}
+    )
+    distribution_loss: Literal["emd", "chi_square", "kl", "js", "cjs"] = field(
+        default="emd", metadata={"help": "distance of the model's own loss, for models that predict distributions"}
+    )
+    objective: Literal["binary", "classes", "regression", "ranking"] = field(
+        default="regression", metadata={"help": "what aesthetic_baseline is taught"}
+    )
+    class_vote: Literal["rounded", "modal"] = field(
+        default="rounded", metadata={"help": "the class of a picture: its rounded mean, or its most frequent rating"}
+    )
+    regression_loss: Literal["mse", "mae", "huber"] = field(default="mse", metadata={"help": "of the mean score"})
+    ranking_loss: Literal["margin", "triplet", "list_mle"] = field(
+        default="margin", metadata={"help": "over the pairs, triplets or the list of a batch"}
     )
     mean_loss_weight: float = field(default=0.0, metadata={"help": "weight of the loss on the mean score"})
     std_loss_weight: float = field(default=0.0, metadata={"help": "weight of the loss on the standard deviation"})

@@ -1,6 +1,5 @@
-"""Before and after a run: arguments into a scorer, and a trained scorer into a checkpoint that others can judge."""
+"""After a run: a trained scorer into a checkpoint that others can judge."""
 
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -8,141 +7,23 @@ import numpy as np
 import torch
 from datasets import Dataset, IterableDataset
 from tqdm.auto import tqdm
-from transformers import AutoConfig, PreTrainedModel, SchedulerType
+from transformers import PreTrainedModel, SchedulerType
 from transformers.training_args import OptimizerNames
 
-from .. import MODEL_ROWS
 from ..cards import render_model_card
-from ..data.columns import RatingScale
-from ..data.loading import RatedCollection, add_maps
-from ..data.modality_columns import ModalityColumn, map_columns
+from ..data.loading import RatedCollection
+from ..data.modality_columns import map_columns
 from ..data.splits import split_fingerprint
 from ..data.training_ids import TrainingIds
 from ..evaluation import EvaluationReport, evaluate_scorer
-from ..extraction import needs_network, split_revision
 from ..hub import add_results, save_checkpoint
-from ..models.backbones import BACKBONE_PRESETS
 from ..models.image_processing_modality import ModalityImageProcessor
-from ..models.modality_maps import split_modality
 from ..scoring import AestheticScorer
-from .arguments import ModelArguments
+from .score_calibration import has_calibration
 from .trainer import AestheticTrainer
 
 
 NUM_QUANTILES = 101
-
-
-def build_scorer(arguments: ModelArguments, scale: RatingScale) -> tuple[PreTrainedModel, ModalityImageProcessor]:
-    """
-    A scorer for a rating scale, over a pretrained backbone or from an earlier checkpoint of its own type.
-
-    Args:
-        arguments ([`ModelArguments`]):
-            What to train.
-        scale ([`RatingScale`]):
-            The scale of the ratings.
-
-    Raises:
-        ValueError: If there is no such model type, the earlier checkpoint has another scale, or an extractor is given
-            for maps that come from no network.
-        OSError: If there is no such checkpoint.
-    """
-    scorers = {config.model_type: model for config, model, *_ in MODEL_ROWS if hasattr(model, "score_is_calibrated")}
-    if arguments.model_type not in scorers:
-        raise ValueError(f"`model_type` must be one of {sorted(scorers)}, got {arguments.model_type!r}.")
-    model_class = scorers[arguments.model_type]
-    checkpoint = backbone_checkpoint(arguments.backbone)
-    loss_weights = {"mean_loss_weight": arguments.mean_loss_weight, "std_loss_weight": arguments.std_loss_weight}
-    size = arguments.image_size
-    extractor, revision = split_revision(arguments.extractor)
-    asked = {
-        "modality": arguments.modality,
-        "extractor_checkpoint": extractor,
-        "extractor_revision": revision,
-        "view": arguments.view,
-        "size": None if size is None else {"height": size, "width": size},
-    }
-    asked = {name: value for name, value in asked.items() if value is not None}
-    if _model_type_of(checkpoint) == arguments.model_type:
-        processor = ModalityImageProcessor.from_pretrained(checkpoint, **asked)
-        earlier = ModalityImageProcessor.from_pretrained(checkpoint)
-        if extractor is None and split_modality(earlier.modality)[1] != split_modality(processor.modality)[1]:
-            processor.extractor_checkpoint = processor.extractor_revision = None  # of another map
-        fields = {"num_channels": _num_channels(processor), **loss_weights}
-        model = model_class.from_pretrained(checkpoint, dtype=torch.float32, **fields)
-        found = RatingScale(model.config.min_score, model.config.max_score, model.config.num_labels)
-        if found != scale:
-            raise ValueError(f"{checkpoint} was trained on the scale {found}, but the data set has {scale}.")
-    else:
-        processor = ModalityImageProcessor.from_backbone_pretrained(checkpoint, **asked)
-        model = model_class.from_backbone_pretrained(
-            checkpoint,
-            min_score=scale.min_score,
-            max_score=scale.max_score,
-            num_labels=scale.num_bins,
-            head_dropout=arguments.head_dropout,
-            pooled_stages=arguments.pooled_stages,
-            num_channels=_num_channels(processor),
-            **loss_weights,
-        )
-    if extractor is not None and not needs_network(processor.modality):
-        raise ValueError(f"`extractor` is for maps of a network, got {extractor!r} for {processor.modality!r}.")
-    model.freeze_stages(arguments.freeze_stages)
-    if arguments.freeze_batch_norm:
-        model.freeze_batch_norm()  # after the stages, which would set the free ones going again
-    return model, processor
-
-
-def _num_channels(processor: ModalityImageProcessor) -> int:
-    sees_picture, map_name = split_modality(processor.modality)
-    return 4 if sees_picture and map_name is not None else 3
-
-
-def map_collection(collection: RatedCollection, processor: ModalityImageProcessor) -> RatedCollection:
-    """
-    A collection with the maps that a processor's model is trained on: those of the network that the processor names;
-    else the collection's own ones; else those that are made now, once, and found the next time.
-
-    The processor is told which network made them. Of a stream, closed-form maps are made while it is read.
-
-    Args:
-        collection ([`RatedCollection`]):
-            The collection, loaded for the modality of the processor.
-        processor ([`ModalityImageProcessor`]):
-            Names modality and extractor.
-
-    Raises:
-        OSError: If the network cannot be loaded.
-        ValueError: If none is known, or maps of a network are missing in a stream.
-    """
-    _, map_name = split_modality(processor.modality)
-    if map_name is None:
-        return replace(collection, modality_column=None)
-    if processor.extractor_checkpoint is None and collection.modality_column == map_name:
-        return collection
-    if collection.is_streaming and not needs_network(map_name):
-        return replace(collection, modality_column=None)
-    column = ModalityColumn.of_processor(processor)
-    collection = add_maps(collection, column)
-    processor.extractor_checkpoint, processor.extractor_revision = column.checkpoint, column.revision
-    return collection
-
-
-def _model_type_of(checkpoint: str) -> str:
-    if checkpoint.startswith("torchvision/"):
-        return "torchvision_wrapper"
-    try:
-        return AutoConfig.from_pretrained(checkpoint).model_type
-    except OSError as error:
-        raise OSError(
-            f"`backbone` must be one of {', '.join(BACKBONE_PRESETS)}, a Hub repository or a folder with config.json, "
-            f"got {checkpoint!r}, which cannot be read: {str(error).splitlines()[0]}"
-        ) from error
-
-
-def backbone_checkpoint(backbone: str) -> str:
-    """The checkpoint behind `--backbone`: that of a preset, or what was given."""
-    return BACKBONE_PRESETS[backbone].checkpoint if backbone in BACKBONE_PRESETS else backbone
 
 
 def score_quantiles(
@@ -279,6 +160,7 @@ def describe_training(trainer: AestheticTrainer, collection: RatedCollection) ->
         + (", mirrored in half of the cases" if args.random_flip else ""),
         **({"weights": f"running average, decay {args.ema_decay:g}"} if args.ema_decay else {}),
         "precision": "bfloat16 autocast" if args.bf16 else "float32",
+        **({"calibration": "to rating units, on the validation pictures"} if has_calibration(trainer.model) else {}),
         "chosen_by": "the last step"
         if state.best_metric is None
         else f"{args.metric_for_best_model} = {state.best_metric:.4f} on the validation pictures",

@@ -33,8 +33,8 @@ from ..evaluation.cross_validation import (
 )
 from ..models.image_processing_modality import ModalityImageProcessor
 from .arguments import AestheticTrainingArguments, DataArguments, ModelArguments
-from .checkpoint import build_scorer, map_collection
 from .folds import FoldPrediction, predict_folds
+from .preparation import build_scorer, map_collection
 
 
 @dataclass
@@ -291,7 +291,11 @@ def _rows(
             "image_id": test["image_id"][:],
             "group": test[groups or "image_id"][:],
             "seed": [seed] * num_rows,
-            "distribution": prediction.distribution.tolist(),
+            "distribution": pa.array(
+                [None] * num_rows if prediction.distribution is None else prediction.distribution.tolist(),
+                pa.list_(pa.float64()),
+            ),
+            "score": prediction.scores.tolist(),
             "constant": [shares[fold.train].mean(axis=0).tolist()] * num_rows,
             "vote_shares": shares[fold.test].tolist(),
             "validation_srcc": [prediction.validation_srcc] * num_rows,

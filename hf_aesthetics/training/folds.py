@@ -14,18 +14,20 @@ from typing import NamedTuple
 import numpy as np
 import torch
 from datasets import Dataset
-from scipy.special import softmax
 from transformers import PreTrainedModel, set_seed
 
 from ..data.columns import RatingScale
 from ..data.training_rows import IndexedRows
 from ..data.transforms import EvaluationTransform, TrainingTransform
 from ..evaluation.cross_validation import Fold
+from ..metrics import distribution_mean
 from ..models.image_processing_modality import ModalityImageProcessor
 from .arguments import AestheticTrainingArguments
 from .frozen_features import FrozenFeatureRows, has_frozen_stages, record_frozen_features, skip_frozen_stages
 from .linear_probe import fit_linear_probe
-from .trainer import make_trainer
+from .picture_statistics import fit_picture_statistics
+from .score_calibration import fit_score_calibration, has_calibration
+from .trainer import make_trainer, split_predictions
 
 
 class FoldPrediction(NamedTuple):
@@ -33,15 +35,18 @@ class FoldPrediction(NamedTuple):
     What the model of a fold says of the test part.
 
     Args:
-        distribution (`np.ndarray` of shape `(len(fold.test), num_bins)`):
+        distribution (`np.ndarray` of shape `(len(fold.test), num_bins)`, *optional*):
             Predicted distributions.
+        scores (`np.ndarray` of shape `(len(fold.test),)`):
+            Predicted mean scores.
         validation_srcc (`float`):
             Of the model on the validation part.
         model (`PreTrainedModel`):
             The trained one.
     """
 
-    distribution: np.ndarray
+    distribution: np.ndarray | None
+    scores: np.ndarray
     validation_srcc: float
     model: PreTrainedModel
 
@@ -106,16 +111,20 @@ def predict_folds(
         model = model.to(memory_format=torch.channels_last)
         with skip_frozen_stages(model, two_pictures) if is_frozen else nullcontext():
             rows = train_rows.select(fold.train), other_rows.select(fold.validation)
+            fit_picture_statistics(model, rows[0])
             if args.linear_probe:
                 fit_linear_probe(model, *rows, num_views)
             trainer = make_trainer(model, *rows, scale.bin_scores, args, loss)
             if args.num_train_epochs > 0:
                 trainer.train()
             validation = trainer.evaluate()
-            logits = trainer.predict(other_rows.select(fold.test)).predictions
+            if has_calibration(model):
+                fit_score_calibration(model, rows[1], args.per_device_eval_batch_size)
+            distribution, scores = split_predictions(trainer.predict(other_rows.select(fold.test)).predictions)
         shutil.rmtree(args.output_dir, ignore_errors=True)
-        distribution = softmax(np.asarray(logits, dtype=np.float64), axis=1)
-        yield FoldPrediction(distribution, validation["eval_srcc"], trainer.model)
+        if distribution is not None:
+            scores = distribution_mean(distribution, bins)
+        yield FoldPrediction(distribution, scores, validation["eval_srcc"], trainer.model)
 
 
 class _FoldRows:

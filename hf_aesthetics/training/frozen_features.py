@@ -3,7 +3,7 @@
 Knows nothing about where the pictures come from, losses, or how long is trained.
 """
 
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, Self
 
@@ -74,7 +74,7 @@ def record_frozen_features(
         picture takes 86 KB.
 
     Raises:
-        ValueError: If no stage is frozen, or `num_views` is less than 1.
+        ValueError: If no stage is frozen, `num_views` is less than 1, or the model reads more than `pixel_values`.
     """
     if num_views < 1:
         raise ValueError(f"`num_views` must be at least 1, got {num_views}. Take one for each epoch.")
@@ -86,7 +86,13 @@ def record_frozen_features(
             rows.set_epoch(view)
             position = 0
             for batch in loader:
-                recorded = input_of(cut, model, batch["pixel_values"].to(model.device)).cpu()
+                inputs = inputs_of(batch, model)
+                if inputs.keys() != {"pixel_values"}:
+                    raise ValueError(
+                        f"Frozen stages must read `pixel_values` alone, got {sorted(inputs)}. "
+                        "Train without cached features."
+                    )
+                recorded = input_of(cut, model, inputs).cpu()
                 if not len(features):
                     features = recorded.new_empty((num_views, len(rows), *recorded.shape[1:]))
                 features[view, position : position + len(recorded)] = recorded
@@ -128,7 +134,7 @@ def skip_frozen_stages(model: PreTrainedModel, pictures: torch.Tensor) -> Genera
     cut, pictures = _first_free_module(model), pictures.to(model.device)
     with evaluating(model), torch.no_grad():
         expected = model(pictures[1:]).logits
-        features = input_of(cut, model, pictures[1:])
+        features = input_of(cut, model, {"pixel_values": pictures[1:]})
         returned = _returned_before(cut, model, pictures[:1])
     trainable = [name for name, module in model.named_modules() if module in returned and _is_trainable(module)]
     if trainable:
@@ -202,7 +208,12 @@ class _Reached(Exception):
     """Ends a forward pass where its rest is not needed."""
 
 
-def input_of(cut: nn.Module, model: PreTrainedModel, pixel_values: torch.Tensor) -> torch.Tensor:
+def inputs_of(batch: Mapping[str, torch.Tensor], model: PreTrainedModel) -> dict[str, torch.Tensor]:
+    """What a model reads of a batch: all but the labels, on its device."""
+    return {name: values.to(model.device) for name, values in batch.items() if name != "labels"}
+
+
+def input_of(cut: nn.Module, model: PreTrainedModel, inputs: Mapping[str, torch.Tensor]) -> torch.Tensor:
     """What reaches a module of a model; what comes behind it does not run."""
     reached: list[torch.Tensor] = []
 
@@ -212,7 +223,7 @@ def input_of(cut: nn.Module, model: PreTrainedModel, pixel_values: torch.Tensor)
 
     handle = cut.register_forward_pre_hook(stop, with_kwargs=True)
     try:
-        model(pixel_values)
+        model(**inputs)
     except _Reached:
         pass
     finally:

@@ -3,7 +3,7 @@
 Knows nothing about backbones: whatever ends in one linear layer can be fitted.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 import torch
@@ -14,7 +14,7 @@ from transformers import PreTrainedModel, default_data_collator
 
 from ..data.training_rows import IndexedRows
 from ..metrics import earth_mover_distance
-from .frozen_features import FrozenFeatureRows, evaluating, input_of
+from .frozen_features import FrozenFeatureRows, evaluating, input_of, inputs_of
 
 
 SHARE_FLOOR = 0.005  # half a vote in a hundred
@@ -57,7 +57,8 @@ def fit_linear_probe(
         `float`: The \\(\lambda\\) that was taken.
 
     Raises:
-        ValueError: If the model has more than one linear layer above its backbone.
+        ValueError: If the model has more than one linear layer above its backbone, or one without an output for each
+            rating.
 
     Relations:
         On a few hundred pictures, training from a random head may end below it. Where training goes on from here, take
@@ -100,15 +101,20 @@ def fit_linear_probe(
     # what varies by rounding errors alone, as all does where pictures show nothing, has no weight
     spread[spread <= ROUNDING * np.abs(features).max(axis=0)] = np.inf
     scale = spread * np.sqrt(widths * len(sizes))
+    if layer.out_features != shares.shape[1]:
+        raise ValueError(
+            f"A linear probe needs a last layer with an output for each of {shares.shape[1]} ratings, got "
+            f"{layer.out_features} in {type(model).__name__}. Train without it."
+        )
     log_odds = np.log(shares + SHARE_FLOOR)
     log_odds -= log_odds.mean(axis=1, keepdims=True)
     offset = log_odds.mean(axis=0)
     inputs = (features - center) / scale
-    # views of a picture are not new pictures: they share its weight
-    gram, moments = inputs.T @ inputs / num_views, inputs.T @ (log_odds - offset) / num_views
     candidates = []
-    for strength in strengths:
-        weight = np.linalg.solve(gram + strength * np.eye(len(gram)), moments) / scale[:, None]
+    for strength, weight in zip(
+        strengths, _ridge_weights(inputs, log_odds - offset, num_views, strengths), strict=True
+    ):
+        weight = weight / scale[:, None]
         bias = offset - center @ weight
         predicted = softmax(validation_features @ weight + bias, axis=1)
         candidates.append((earth_mover_distance(predicted, validation_shares, order=1).mean(), strength, weight, bias))
@@ -117,6 +123,21 @@ def fit_linear_probe(
         layer.weight.copy_(torch.from_numpy(weight.T))
         layer.bias.copy_(torch.from_numpy(bias))
     return strength
+
+
+def _ridge_weights(
+    inputs: np.ndarray, target: np.ndarray, num_views: int, strengths: Sequence[float]
+) -> Iterator[np.ndarray]:
+    """Weights for each strength, from the smaller of both systems of equations."""
+    # views of a picture are not new pictures: they share its weight
+    if inputs.shape[1] <= len(inputs):
+        gram, moments = inputs.T @ inputs / num_views, inputs.T @ target / num_views
+        for strength in strengths:
+            yield np.linalg.solve(gram + strength * np.eye(len(gram)), moments)
+    else:
+        kernel = inputs @ inputs.T / num_views
+        for strength in strengths:
+            yield inputs.T @ np.linalg.solve(kernel + strength * np.eye(len(kernel)), target) / num_views
 
 
 def _last_layer(model: PreTrainedModel) -> nn.Linear:
@@ -136,6 +157,6 @@ def _features_and_shares(
     features, shares = [], []
     with evaluating(model), torch.no_grad():
         for batch in DataLoader(rows, batch_size, collate_fn=default_data_collator):
-            features.append(input_of(layer, model, batch["pixel_values"].to(model.device)).cpu())
+            features.append(input_of(layer, model, inputs_of(batch, model)).cpu())
             shares.append(batch["labels"])
     return torch.cat(features).double().numpy(), torch.cat(shares).double().numpy()

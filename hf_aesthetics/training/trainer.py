@@ -34,7 +34,9 @@ from ..models.image_processing_modality import ModalityImageProcessor
 from ..models.losses import mean_score_squared_error
 from .arguments import AestheticTrainingArguments
 from .linear_probe import fit_linear_probe
+from .picture_statistics import fit_picture_statistics
 from .run_backup import RunBackup, fetch_run
+from .score_calibration import fit_score_calibration, has_calibration
 from .weight_average import WeightAverage
 
 
@@ -211,14 +213,30 @@ def validation_metrics(prediction: EvalPrediction, bin_scores: np.ndarray) -> di
 
     Args:
         prediction (`EvalPrediction`):
-            Logits and vote shares, both of shape `(num_pictures, num_bins)`.
+            Logits and vote shares, both of shape `(num_pictures, num_bins)`; of a model without distributions, scores
+            of shape `(num_pictures,)` in place of the logits.
         bin_scores (`np.ndarray` of shape `(num_bins,)`):
             Rating of every bin.
     """
-    distribution = softmax(np.asarray(prediction.predictions, dtype=np.float64), axis=1)
+    distribution, scores = split_predictions(prediction.predictions)
     target = np.asarray(prediction.label_ids, dtype=np.float64)
-    metrics = summarize(distribution, target / target.sum(axis=1, keepdims=True), bin_scores)
-    return {name: metrics[name] for name in VALIDATION_METRICS}
+    target = target / target.sum(axis=1, keepdims=True)
+    metrics = summarize(distribution, target, bin_scores, predicted_mean=scores)
+    return {name: metrics[name] for name in VALIDATION_METRICS if name in metrics}
+
+
+def split_predictions(predictions: np.ndarray) -> tuple[np.ndarray | None, np.ndarray | None]:
+    """
+    What the `Trainer` gathers of a scorer, as distributions or, where it predicts none, as scores.
+
+    Example:
+        >>> split_predictions(np.zeros((1, 2)))
+        (array([[0.5, 0.5]]), None)
+        >>> split_predictions(np.array([4.5]))
+        (None, array([4.5]))
+    """
+    predictions = np.asarray(predictions, dtype=np.float64)
+    return (None, predictions) if predictions.ndim == 1 else (softmax(predictions, axis=1), None)
 
 
 def mean_score_loss(outputs: Any, labels: torch.Tensor, num_items_in_batch: Any = None, *, bins: torch.Tensor):
@@ -310,10 +328,14 @@ def train_scorer(
     # convolutions run about a third faster in this layout; the file that is saved has the usual one
     model = model.to(memory_format=torch.channels_last)
     start = _find_start(args) if args.resume else None
+    if start is None and not model.name_or_path:  # a checkpoint brings its own
+        fit_picture_statistics(model.to(args.device), train_rows)
     if args.linear_probe and start is None:
         fit_linear_probe(model.to(args.device), train_rows, validation_rows, max(1, math.ceil(args.num_train_epochs)))
     trainer = make_trainer(model, train_rows, validation_rows, bin_scores, args, loss, callbacks)
     trainer.train(resume_from_checkpoint=start)
+    if has_calibration(model):
+        fit_score_calibration(model, validation_rows, args.per_device_eval_batch_size)
     return trainer
 
 

@@ -216,6 +216,18 @@ def test_a_head_that_reads_an_earlier_frozen_stage_is_refused():
         pass
 
 
+def test_what_is_read_beside_the_pictures_is_not_dropped(pictures):
+    class WithProportions(IndexedRows):
+        def __getitems__(self, indices):
+            return [{**row, "aspect_ratio": 1.2} for row in super().__getitems__(indices)]
+
+    model = tiny_model(TINY_RESNET)
+    model.freeze_stages(1)
+    rows = WithProportions(pictures, EvaluationTransform(PROCESSOR, BINS))
+    with pytest.raises(ValueError, match=r"alone, got \['aspect_ratio', 'pixel_values'\]"):
+        record_frozen_features(model, rows)
+
+
 def test_a_connection_past_the_frozen_stages_is_refused():
     model = tiny_model(TINY_RESNET)
     model.freeze_stages(1)

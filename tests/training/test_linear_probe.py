@@ -61,6 +61,19 @@ def test_logits_are_those_of_scikit_learns_ridge(train_rows, validation_rows, st
     np.testing.assert_allclose(logits, ridge.predict(scaler.transform(features) / np.sqrt(widths)), atol=2e-3)
 
 
+def test_few_pictures_with_many_features_have_the_same_ridge(validation_rows):
+    few = rows_of(10, seed=1)  # of 16 features
+    model = tiny_model(TINY_RESNET)
+    fit_linear_probe(model, few, validation_rows, strengths=[0.7])
+    _, features = logits_and_features(model, few)
+    logits, held_out = logits_and_features(model, validation_rows)
+    scaler = StandardScaler().fit(features)
+    log_odds = np.log(as_batch(few)["labels"].double().numpy() + 0.005)
+    log_odds -= log_odds.mean(axis=1, keepdims=True)
+    ridge = Ridge(alpha=0.7).fit(scaler.transform(features) / 4, log_odds)
+    np.testing.assert_allclose(logits, ridge.predict(scaler.transform(held_out) / 4), atol=2e-3)
+
+
 def test_it_learns_what_a_linear_layer_can_and_leaves_the_rest_alone(train_rows, validation_rows):
     model = tiny_model(TINY_RESNET).train()
     before = {name: value.clone() for name, value in model.state_dict().items()}
