@@ -3,44 +3,19 @@
 Knows nothing about how the vocabularies are fitted, data sets or files.
 """
 
-from dataclasses import dataclass
-
 import torch
 import torch.nn.functional as F
 from torch import nn
 from transformers import PreTrainedModel
 from transformers import initialization as init
-from transformers.utils import ModelOutput
 from transformers.utils.generic import can_return_tuple
 
 from .configuration_fisher_vector import FisherVectorConfig
 from .local_descriptors import LOCAL_DESCRIPTORS, pyramid_sizes
-from .score_outputs import score_outputs
+from .score_outputs import ScoreOutput, score_outputs
 
 
 ROOT_FLOOR = 1e-6  # keeps the slope of the signed root finite at 0
-
-
-@dataclass
-class FisherVectorOutput(ModelOutput):
-    """
-    Output of [`FisherVectorForAestheticAssessment`].
-
-    Args:
-        loss (`torch.FloatTensor` of shape `()`, *optional*, returned when `labels` is given):
-            Distance between predicted and true distributions, mean over the batch.
-        logits (`torch.FloatTensor` of shape `(batch_size, num_labels)`):
-            Their softmax is the predicted distribution of scores.
-        score (`torch.FloatTensor` of shape `(batch_size,)`):
-            Predicted mean score in rating units; higher is better.
-        score_std (`torch.FloatTensor` of shape `(batch_size,)`):
-            Predicted standard deviation of the scores in rating units.
-    """
-
-    loss: torch.Tensor | None = None
-    logits: torch.Tensor | None = None
-    score: torch.Tensor | None = None
-    score_std: torch.Tensor | None = None
 
 
 def posterior_probabilities(
@@ -268,7 +243,7 @@ class FisherVectorForAestheticAssessment(PreTrainedModel):
         return self.config.feature_sizes
 
     @can_return_tuple
-    def forward(self, pixel_values: torch.Tensor, labels: torch.Tensor | None = None, **kwargs) -> FisherVectorOutput:
+    def forward(self, pixel_values: torch.Tensor, labels: torch.Tensor | None = None, **kwargs) -> ScoreOutput:
         r"""
         Args:
             pixel_values (`torch.FloatTensor` of shape `(batch_size, 3, height, width)`):
@@ -287,12 +262,11 @@ class FisherVectorForAestheticAssessment(PreTrainedModel):
         vectors = self.encoder(pixel_values)
         with torch.autocast(device_type=vectors.device.type, enabled=False):
             logits = self.score_head(vectors)
-        return FisherVectorOutput(**score_outputs(logits, self.config, labels))
+        return ScoreOutput(**score_outputs(logits, self.config, labels))
 
 
 __all__ = [
     "FisherVectorForAestheticAssessment",
-    "FisherVectorOutput",
     "fisher_vectors",
     "normalize_vectors",
     "posterior_probabilities",

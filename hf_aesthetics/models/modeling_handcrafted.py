@@ -12,36 +12,24 @@ from torch import nn
 from transformers import PreTrainedModel
 from transformers import initialization as init
 from transformers.processing_utils import Unpack
-from transformers.utils import ModelOutput, TransformersKwargs
+from transformers.utils import TransformersKwargs
 from transformers.utils.generic import can_return_tuple
 
 from .configuration_handcrafted import HandcraftedConfig
 from .image_features import IMAGE_FEATURES, image_features
-from .score_outputs import score_outputs
+from .score_outputs import ScoreOutput, score_outputs
 
 
 @dataclass
-class HandcraftedOutput(ModelOutput):
+class HandcraftedOutput(ScoreOutput):
     """
-    Output of [`HandcraftedForAestheticAssessment`].
+    Output of [`HandcraftedForAestheticAssessment`]: that of every scorer, and what was measured.
 
     Args:
-        loss (`torch.FloatTensor` of shape `()`, *optional*, returned when `labels` is given):
-            Distance between predicted and true distributions, mean over the batch.
-        logits (`torch.FloatTensor` of shape `(batch_size, num_labels)`):
-            Their softmax is the predicted distribution of scores.
-        score (`torch.FloatTensor` of shape `(batch_size,)`):
-            Predicted mean score in rating units; higher is better.
-        score_std (`torch.FloatTensor` of shape `(batch_size,)`):
-            Predicted standard deviation of the scores in rating units.
         features (`torch.FloatTensor` of shape `(batch_size, num_features)`):
             The features in their units, in the order of `IMAGE_FEATURES`.
     """
 
-    loss: torch.Tensor | None = None
-    logits: torch.Tensor | None = None
-    score: torch.Tensor | None = None
-    score_std: torch.Tensor | None = None
     features: torch.Tensor | None = None
 
 

@@ -13,7 +13,7 @@ from torch.nn.modules.batchnorm import _BatchNorm
 from transformers import PreTrainedModel
 from transformers import initialization as init
 from transformers.processing_utils import Unpack
-from transformers.utils import ModelOutput, TransformersKwargs
+from transformers.utils import TransformersKwargs
 from transformers.utils.generic import can_return_tuple
 
 from .backbones import (
@@ -32,36 +32,24 @@ from .backbones import (
 )
 from .configuration_backbone_scorer import BackboneScorerConfig
 from .configuration_nima import NimaConfig
-from .score_outputs import score_outputs
+from .score_outputs import ScoreOutput, score_outputs
 
 
 @dataclass
-class NimaOutput(ModelOutput):
+class NimaOutput(ScoreOutput):
     """
-    Output of [`NimaForAestheticAssessment`].
+    Output of [`NimaForAestheticAssessment`]: that of every scorer, and what explanations start from.
 
     Args:
-        loss (`torch.FloatTensor` of shape `()`, *optional*, returned when `labels` is given):
-            Distance between predicted and true distributions, mean over the batch.
-        logits (`torch.FloatTensor` of shape `(batch_size, num_labels)`):
-            Their softmax is the predicted distribution of scores.
-        score (`torch.FloatTensor` of shape `(batch_size,)`):
-            Predicted mean score in rating units; higher is better.
-        score_std (`torch.FloatTensor` of shape `(batch_size,)`):
-            Predicted standard deviation of the scores in rating units: how much people disagree.
         spatial_features (`torch.FloatTensor`, *optional*, returned when `output_hidden_states=True`):
             The last feature that has places and acts on `score`: `(batch_size, channels, h, w)`, or
-            `(batch_size, tokens, channels)` whose last `h * w` tokens are the patches. What explanations start from.
+            `(batch_size, tokens, channels)` whose last `h * w` tokens are the patches.
         hidden_states (`tuple(torch.FloatTensor)`, *optional*, returned when `output_hidden_states=True`):
             The backbone's own.
         attentions (`tuple(torch.FloatTensor)`, *optional*, returned when `output_attentions=True`):
             The backbone's own.
     """
 
-    loss: torch.Tensor | None = None
-    logits: torch.Tensor | None = None
-    score: torch.Tensor | None = None
-    score_std: torch.Tensor | None = None
     spatial_features: torch.Tensor | None = None
     hidden_states: tuple[torch.Tensor, ...] | None = None
     attentions: tuple[torch.Tensor, ...] | None = None

@@ -1,10 +1,35 @@
 """From logits over rating bins to the outputs of a scorer: score, spread, loss. Knows nothing about networks."""
 
+from dataclasses import dataclass
+
 import torch
+from transformers.utils import ModelOutput
 
 from .configuration_rating_scale import RatingScaleConfig, ScoreDistributionConfig
 from .distributions import distribution_mean, distribution_std
 from .losses import score_distribution_loss
+
+
+@dataclass
+class ScoreOutput(ModelOutput):
+    """
+    What every scorer answers.
+
+    Args:
+        loss (`torch.FloatTensor` of shape `()`, *optional*, returned when `labels` is given):
+            Distance between predicted and true distributions, mean over the batch.
+        logits (`torch.FloatTensor` of shape `(batch_size, num_labels)`):
+            Their softmax is the predicted distribution of scores.
+        score (`torch.FloatTensor` of shape `(batch_size,)`):
+            Predicted mean score in rating units; higher is better.
+        score_std (`torch.FloatTensor` of shape `(batch_size,)`):
+            Predicted standard deviation of the scores in rating units: how much people disagree.
+    """
+
+    loss: torch.Tensor | None = None
+    logits: torch.Tensor | None = None
+    score: torch.Tensor | None = None
+    score_std: torch.Tensor | None = None
 
 
 def score_outputs(
