@@ -60,15 +60,18 @@ def card_template(model_type: str) -> str:
             ...
         ValueError: There is no model card for 'nimma', only for [...]. Write model_cards/nimma.md.
     """
-    package = Path(__file__).parent
-    folder = next(path for path in (package / "model_cards", package.parent / "model_cards") if path.is_dir())
-    path = folder / f"{model_type}.md"
+    path = _card_folder() / f"{model_type}.md"
     if not path.is_file():
-        known = sorted(path.stem for path in folder.glob("*.md"))
+        known = sorted(path.stem for path in _card_folder().glob("*.md"))
         raise ValueError(
             f"There is no model card for {model_type!r}, only for {known}. Write model_cards/{model_type}.md."
         )
     return path.read_text(encoding="utf-8")
+
+
+def _card_folder() -> Path:
+    package = Path(__file__).parent
+    return next(path for path in (package / "model_cards", package.parent / "model_cards") if path.is_dir())
 
 
 def render_model_card(
@@ -153,11 +156,16 @@ def fill_template(template: str, **values: Any) -> str:
         >>> fill_template("# {{ name }}", name="parks")
         '# parks'
     """
-    from jinja2 import Environment, StrictUndefined
+    from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
     # the Hub's own `from_template` would leave a blank line for every tag, and print nothing for a misspelt name
     environment = Environment(
-        trim_blocks=True, lstrip_blocks=True, keep_trailing_newline=True, undefined=StrictUndefined, autoescape=False
+        loader=FileSystemLoader(_card_folder()),  # of what several cards say alike
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+        undefined=StrictUndefined,
+        autoescape=False,
     )
     environment.filters["cell"] = _table_cell
     environment.filters["sentence"] = lambda text: f"{text[0].upper()}{text[1:].rstrip('.')}."
