@@ -5,7 +5,6 @@ Knows nothing about pictures or categories: all comes from the predictions of a 
 
 from collections.abc import Mapping, Sequence
 from functools import cache
-from itertools import chain
 
 import numpy as np
 
@@ -14,9 +13,9 @@ from .cues import cue_of
 from .findings import CONTROLS, REFERENCE, Estimate, ModalityFigures
 from .panel import ModalityPanel
 from .resampling import (
-    draw_weights,
     estimate,
     number_groups,
+    observe_and_draw,
     ratio,
     weighted_correlation,
     weighted_ranks,
@@ -87,9 +86,8 @@ def modality_figures(
     constant_errors = earth_mover_distance(panel.constant, panel.target, order=1)
     grown = _grown_errors(panel, seed)
 
-    # the first draw is every picture once
     parts = []
-    for weights in chain([np.ones((1, len(group_of)))], draw_weights(group_of, num_resamples, seed)):
+    for weights in observe_and_draw(group_of, num_resamples, seed):
         spread = weighted_spread(weights, panel.true_means)
         true_ranks = weighted_ranks(weights, panel.true_means)
         part = {}

@@ -3,14 +3,14 @@
 Knows nothing about maps: all comes from the predictions of a panel.
 """
 
-from itertools import chain, combinations, product
+from itertools import combinations, product
 
 import numpy as np
 
 from .cues import cue_of
 from .findings import CueOrder, Estimate
 from .panel import ModalityPanel
-from .resampling import draw_weights, estimate, number_groups, weighted_correlation, weighted_ranks
+from .resampling import estimate, number_groups, observe_and_draw, weighted_correlation, weighted_ranks
 
 
 def order_cues(panel: ModalityPanel, num_resamples: int = 1000, seed: int = 0) -> list[CueOrder]:
@@ -51,7 +51,7 @@ def order_cues(panel: ModalityPanel, num_resamples: int = 1000, seed: int = 0) -
         cues.setdefault(cue_of(name), []).append(name)
     group_of = number_groups(panel.groups)
     draws: dict[str, list[np.ndarray]] = {name: [] for names in cues.values() for name in names}
-    for weights in chain([np.ones((1, len(group_of)))], draw_weights(group_of, num_resamples, seed)):
+    for weights in observe_and_draw(group_of, num_resamples, seed):
         true_ranks = weighted_ranks(weights, panel.true_means)
         for name, parts in draws.items():
             ranks = weighted_ranks(weights, panel.predicted_means[name])

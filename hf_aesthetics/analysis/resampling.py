@@ -51,6 +51,12 @@ def draw_weights(group_of: np.ndarray, num_resamples: int, seed: int) -> Iterato
         yield times[:, group_of].astype(np.float64)
 
 
+def observe_and_draw(group_of: np.ndarray, num_resamples: int, seed: int) -> Iterator[np.ndarray]:
+    """Every picture once, then what [`draw_weights`] draws: of what [`estimate`] reads a figure and its interval."""
+    yield np.ones((1, len(group_of)))
+    yield from draw_weights(group_of, num_resamples, seed)
+
+
 def weighted_ranks(weights: np.ndarray, values: np.ndarray) -> np.ndarray:
     """Ranks of the values in each draw, of shape `(num_draws, num_images)`; tied values share their mean rank."""
     _, place, counts = np.unique(values, return_inverse=True, return_counts=True)

@@ -133,26 +133,16 @@ class OutOfFoldPredictions:
                     f"Every folding must hold the same {len(set(ids))} pictures once, but that of seed {seed} has "
                     f"{len(found)} rows of {len(set(found))} pictures. Finish its folds."
                 )
-        stacked = {
-            name: np.array([part[name].to_pylist() for part in parts], dtype=np.float64)
-            for name in ("constant", "vote_shares")
-        }
+
+        def stack(name: str) -> np.ndarray:
+            return np.array([part[name].to_pylist() for part in parts], dtype=np.float64)
+
         predicted, scores = (
-            np.array([part[name].to_pylist() for part in parts], dtype=np.float64)
-            if name in table.column_names and table[name].null_count == 0
-            else None
+            stack(name) if name in table.column_names and table[name].null_count == 0 else None
             for name in ("distribution", "score")
         )
         groups = np.array(parts[0]["group"].to_pylist())
-        return cls(
-            np.array(ids),
-            groups,
-            stacked["vote_shares"][0],
-            tuple(seeds),
-            predicted,
-            stacked["constant"],
-            scores,
-        )
+        return cls(np.array(ids), groups, stack("vote_shares")[0], tuple(seeds), predicted, stack("constant"), scores)
 
     def select_seeds(self, seeds: Sequence[int]) -> Self:
         """Some of the foldings."""
