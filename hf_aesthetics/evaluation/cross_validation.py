@@ -3,7 +3,7 @@
 Knows nothing about how the models of the folds are trained.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, NamedTuple, Self
 
@@ -150,6 +150,13 @@ class OutOfFoldPredictions:
         predicted, scores = (None if each is None else each[rows] for each in (self.predicted, self.scores))
         return replace(self, seeds=tuple(seeds), predicted=predicted, constant=self.constant[rows], scores=scores)
 
+    def without(self, image_ids: Collection[str]) -> Self:
+        """All but some of the pictures."""
+        keep = ~np.isin(self.image_ids, list(image_ids))
+        by_picture = {name: getattr(self, name)[keep] for name in ("image_ids", "groups", "target")}
+        foldings = {name: getattr(self, name) for name in ("predicted", "constant", "scores")}
+        return replace(self, **by_picture, **{k: v if v is None else v[:, keep] for k, v in foldings.items()})
+
 
 class CrossValidatedFigure(NamedTuple):
     """
@@ -186,7 +193,11 @@ FIGURES: Mapping[str, Callable[[np.ndarray, np.ndarray], float]] = {
 
 
 def cross_validated_figures(
-    predictions: OutOfFoldPredictions, bin_scores: ArrayLike, num_resamples: int = 1000, seed: int = 0
+    predictions: OutOfFoldPredictions,
+    bin_scores: ArrayLike,
+    num_resamples: int = 1000,
+    seed: int = 0,
+    names: Collection[str] = tuple(FIGURES),
 ) -> dict[str, CrossValidatedFigure]:
     """
     SRCC, PLCC and KRCC of the mean scores, accuracy and F1 of high and low ones, split at the middle or lower middle
@@ -200,9 +211,13 @@ def cross_validated_figures(
             Rating of every bin.
         num_resamples (`int`, *optional*, defaults to 1000), seed (`int`, *optional*, defaults to 0):
             Of the bootstrap.
+        names (`Collection[str]`, *optional*):
+            The figures that are wanted; all by default.
     """
     figures = {}
-    for name, (predicted, target) in _compared(predictions, bin_scores).items():
+    compared = _compared(predictions, bin_scores)
+    for name in (each for each in compared if each in names):
+        predicted, target = compared[name]
         by_folding = [FIGURES[name](p, t) for p, t in zip(predicted.T, target.T, strict=True)]
         interval = bootstrap_interval(
             _mean_over_foldings(FIGURES[name]),
@@ -222,6 +237,7 @@ def compare_recipes(
     bin_scores: ArrayLike,
     num_resamples: int = 1000,
     seed: int = 0,
+    names: Collection[str] = tuple(FIGURES),
 ) -> dict[str, PairedDifference]:
     """
     How far one recipe is ahead of another in the figures of [`cross_validated_figures`], over the same draws of groups
@@ -234,6 +250,8 @@ def compare_recipes(
             Rating of every bin.
         num_resamples (`int`, *optional*, defaults to 1000), seed (`int`, *optional*, defaults to 0):
             Of the bootstrap.
+        names (`Collection[str]`, *optional*):
+            The figures that are wanted; all by default.
 
     Raises:
         ValueError: If the pictures or their groups differ, or there is no common folding.
@@ -258,7 +276,7 @@ def compare_recipes(
             num_resamples=num_resamples,
             seed=seed,
         )
-        for name in FIGURES
+        for name in names
         if name in first_arrays and name in second_arrays
     }
 
@@ -322,8 +340,9 @@ def figures_table(figures: Mapping[str, Any]) -> str:
 
     Args:
         figures (`Mapping[str, Any]`):
-            By name the fields of a [`CrossValidatedFigure`]; `validation_srcc`; `explained_share` where known; under
-            `ahead_of`, for each other recipe, the fields of a [`~hf_aesthetics.metrics.PairedDifference`] by name.
+            By name the fields of a [`CrossValidatedFigure`]; `train_srcc`, `validation_srcc`; `explained_share` where
+            known; under `ahead_of`, for each other recipe, the fields of a
+            [`~hf_aesthetics.metrics.PairedDifference`] by name.
     """
     lines = [f"{'':<12}{'mean':>8}{'95 % interval':>20}   by folding"]
     for name in FIGURES:
@@ -334,7 +353,10 @@ def figures_table(figures: Mapping[str, Any]) -> str:
         lines.append(f"{name:<12}{figures[name]['value']:>8.3f}{f'[{low:.3f}, {high:.3f}]':>20}   {values}")
     if "explained_share" in figures:
         lines.append(f"share of the explainable variance (srcc^2 / reliability): {figures['explained_share']:.1%}")
-    lines.append(f"srcc of the inner validation parts: {figures['validation_srcc']:.3f}")
+    lines.append(
+        f"srcc of the inner validation parts: {figures['validation_srcc']:.3f}, of the training pictures: "
+        f"{figures['train_srcc']:.3f}"
+    )
     for other, differences in figures["ahead_of"].items():
         for name, d in differences.items():
             interval = f"[{d['low']:+.3f}, {d['high']:+.3f}]"

@@ -4,7 +4,7 @@ Knows nothing about how a model is trained, or what the predictions are used for
 """
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from copy import copy
 from dataclasses import asdict, dataclass, field
 from functools import partial
@@ -20,6 +20,7 @@ from safetensors.torch import load_model, save_model
 from transformers import PreTrainedModel
 
 from ..data.cache_files import whole_file
+from ..data.columns import LABEL_COLUMNS
 from ..data.loading import RatedCollection, load_collection
 from ..data.splits import SPLITS
 from ..data.transforms import make_labels
@@ -47,12 +48,16 @@ class FoldArguments:
     validation_share: float = field(default=0.15, metadata={"help": "of the groups that are not tested"})
     fixed_split: bool = field(default=False, metadata={"help": "the published split instead of folds"})
     train_share: float = field(default=1.0, metadata={"help": "of the training pictures that are used"})
+    shuffle_ratings: bool = field(
+        default=False, metadata={"help": "give each picture the ratings of another one: a control"}
+    )
     initial_weights: Literal["pretrained", "random"] = field(
         default="pretrained", metadata={"help": "of the backbone"}
     )
     reliability: float | None = field(
         default=None, metadata={"help": "correlation of two panels, for the share of the explainable variance"}
     )
+    num_resamples: int = field(default=1000, metadata={"help": "draws of the bootstrap"})
     compare_with: list[str] = field(
         default_factory=list, metadata={"help": "output folders of other recipes, over the same folds"}
     )
@@ -60,7 +65,8 @@ class FoldArguments:
 
 PREDICTIONS_FILE = "predictions.parquet"
 # what may change between two calls that go on with the same folds
-_FREE = {"fold_seeds", "compare_with", "reliability", "output_dir", "logging_dir", "run_name", "disable_tqdm"}
+_FREE = {"fold_seeds", "compare_with", "reliability", "num_resamples"}
+_FREE |= {"output_dir", "logging_dir", "run_name", "disable_tqdm"}
 
 
 def load_for_modality(data_args: DataArguments, model_args: ModelArguments) -> RatedCollection:
@@ -78,6 +84,7 @@ def load_for_modality(data_args: DataArguments, model_args: ModelArguments) -> R
         data_args.dataset_revision,
         modality=model_args.modality if model_args.extractor is None else None,
         exclude_ids=data_args.exclude_ids,
+        attributes=model_args.attributes or (),
     )
 
 
@@ -111,14 +118,16 @@ def cross_validate(
     """
     files = train_folds(collection, model_args, fold_args, args)
     predictions = pool_folds(files)
-    bins = collection.scale.bin_scores
-    figures: dict[str, Any] = {k: v._asdict() for k, v in cross_validated_figures(predictions, bins).items()}
+    bins, draws = collection.scale.bin_scores, fold_args.num_resamples
+    measured = cross_validated_figures(predictions, bins, draws)
+    figures: dict[str, Any] = {name: figure._asdict() for name, figure in measured.items()}
     if fold_args.reliability is not None:
         figures["explained_share"] = explained_share(figures["srcc"]["value"], fold_args.reliability)
-    figures["validation_srcc"] = float(np.mean([validation_srcc(file) for file in files]))
+    for name in ("train_srcc", "validation_srcc"):
+        figures[name] = float(np.mean([_of_fold(file, name) for file in files]))
     figures["ahead_of"] = {}
     for other in fold_args.compare_with:
-        differences = compare_recipes(predictions, read_predictions(other), bins)
+        differences = compare_recipes(predictions, read_predictions(other), bins, draws)
         figures["ahead_of"][other] = {name: difference._asdict() for name, difference in differences.items()}
     _write_json(Path(args.output_dir, "figures.json"), figures)
     return figures
@@ -133,6 +142,7 @@ def train_folds(
     keep_weights: bool = False,
     only_first: bool = False,
     label: str = "",
+    folds_of: Callable[[int], list[Fold]] | None = None,
 ) -> list[Path]:
     """
     Trains the folds that are not finished.
@@ -151,11 +161,14 @@ def train_folds(
             Whether to train the first fold of each folding only.
         label (`str`, *optional*):
             Begins every line that is printed.
+        folds_of (`Callable[[int], list[Fold]]`, *optional*):
+            The folds of a seed, by default [`make_folds`]; positions in all splits, one below the other. A test part
+            may have any pictures.
 
     Returns:
         `list[Path]`: A table for each fold, its rows as
         [`~hf_aesthetics.evaluation.cross_validation.OutOfFoldPredictions.from_table`] reads them, and with the
-        `validation_srcc` of its model.
+        `train_srcc` and `validation_srcc` of its model.
 
     Raises:
         ValueError: If the folder holds folds of another recipe, or `start` does not fit.
@@ -164,10 +177,13 @@ def train_folds(
     recipe = {"collection": collection.name, **asdict(model_args), **asdict(fold_args), **args.to_dict()}
     recipe["start"] = None if start is None else Path(start).name
     _claim(output_dir, json.loads(json.dumps({name: recipe[name] for name in recipe if name not in _FREE})))
-    pictures = concatenate_datasets([collection.splits[name] for name in SPLITS])
+    pictures = all_pictures(collection)
+    if fold_args.shuffle_ratings:
+        pictures = _shuffle_ratings(pictures)
     files: list[Path] = []
     for seed in fold_args.fold_seeds:
-        folds = make_folds(collection, pictures, fold_args, seed)[: 1 if only_first else None]
+        folds = make_folds(collection, pictures, fold_args, seed) if folds_of is None else folds_of(seed)
+        folds = folds[: 1 if only_first else None]
         of_seed = [output_dir / f"seed{seed}-fold{number}.parquet" for number in range(len(folds))]
         files += of_seed
         kept = [[file, weights_file(file)] if keep_weights else [file] for file in of_seed]
@@ -207,7 +223,11 @@ def weights_file(fold_file: Path) -> Path:
 
 def validation_srcc(fold_file: Path) -> float:
     """SRCC of a fold's model on its inner validation part; NaN where nothing varies."""
-    return pq.read_table(fold_file, columns=["validation_srcc"])["validation_srcc"][0].as_py()
+    return _of_fold(fold_file, "validation_srcc")
+
+
+def _of_fold(fold_file: Path, name: str) -> float:
+    return pq.read_table(fold_file, columns=[name])[name][0].as_py()
 
 
 def pool_folds(fold_files: Sequence[Path]) -> OutOfFoldPredictions:
@@ -241,6 +261,11 @@ def read_predictions(output_dir: str | Path) -> OutOfFoldPredictions:
     if not file.is_file():
         raise ValueError(f"Expected {file} of a finished cross-validation, found none. Run it first.")
     return OutOfFoldPredictions.from_table(pq.read_table(file))
+
+
+def all_pictures(collection: RatedCollection) -> Dataset:
+    """The pictures of all splits, to which the positions of the folds refer."""
+    return concatenate_datasets([collection.splits[name] for name in SPLITS])
 
 
 def make_folds(collection: RatedCollection, pictures: Dataset, fold_args: FoldArguments, seed: int) -> list[Fold]:
@@ -298,9 +323,18 @@ def _rows(
             "score": prediction.scores.tolist(),
             "constant": [shares[fold.train].mean(axis=0).tolist()] * num_rows,
             "vote_shares": shares[fold.test].tolist(),
+            "train_srcc": [prediction.train_srcc] * num_rows,
             "validation_srcc": [prediction.validation_srcc] * num_rows,
         }
     )
+
+
+def _shuffle_ratings(pictures: Dataset) -> Dataset:
+    """Pictures with the ratings of others, whatever theme these are of."""
+    order = np.random.default_rng(0).permutation(len(pictures))
+    ratings = [name for name in LABEL_COLUMNS if name != "image_id"]
+    others = pictures.select_columns(ratings).select(order)
+    return concatenate_datasets([pictures.remove_columns(ratings), others], axis=1)
 
 
 def _vote_shares(pictures: Dataset, bin_scores: np.ndarray) -> np.ndarray:
