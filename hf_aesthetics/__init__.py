@@ -12,6 +12,7 @@ from transformers import (
     AutoModelForImageSegmentation,
 )
 
+from .models.configuration_aadb_net import AadbNetConfig
 from .models.configuration_aesthetic_baseline import AestheticBaselineConfig
 from .models.configuration_fastdepth import FastDepthConfig
 from .models.configuration_fisher_vector import FisherVectorConfig
@@ -22,6 +23,7 @@ from .models.configuration_u2net import U2NetConfig
 from .models.image_processing_handcrafted import HandcraftedImageProcessor
 from .models.image_processing_modality import ModalityImageProcessor
 from .models.image_processing_u2net import U2NetImageProcessor
+from .models.modeling_aadb_net import AadbNetForAestheticAssessment
 from .models.modeling_aesthetic_baseline import AestheticBaselineForAestheticAssessment
 from .models.modeling_fastdepth import FastDepthForDepthEstimation
 from .models.modeling_fisher_vector import FisherVectorForAestheticAssessment
@@ -43,6 +45,7 @@ MODEL_ROWS = (
         AutoModelForImageClassification,
         ModalityImageProcessor,
     ),
+    (AadbNetConfig, AadbNetForAestheticAssessment, AutoModelForImageClassification, ModalityImageProcessor),
     (FisherVectorConfig, FisherVectorForAestheticAssessment, AutoModelForImageClassification, ModalityImageProcessor),
     (HandcraftedConfig, HandcraftedForAestheticAssessment, AutoModelForImageClassification, HandcraftedImageProcessor),
     (TorchvisionWrapperConfig, TorchvisionWrapperModel, AutoModel, ModalityImageProcessor),
@@ -62,6 +65,8 @@ register_pipelines()
 
 __all__ = [
     "MODEL_ROWS",
+    "AadbNetConfig",
+    "AadbNetForAestheticAssessment",
     "AestheticBaselineConfig",
     "AestheticBaselineForAestheticAssessment",
     "FastDepthConfig",

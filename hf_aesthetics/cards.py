@@ -136,6 +136,7 @@ def render_model_card(
         modality=_modality(processor),
         scale={"low": f"{config.min_score:g}", "high": f"{config.max_score:g}", "num_bins": len(config.bin_scores)},
         quartiles=_score_quartiles(config),
+        spread_is_measured=not reports or any("srcc_std" in report.metrics for report in reports),
         num_parameters=_count_parameters(model_dir),
         results=[_result(report, folder) for report, folder in zip(reports, report_folders(reports), strict=True)],
         data=facts,

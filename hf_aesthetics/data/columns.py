@@ -123,6 +123,43 @@ def rating_features(num_bins: int, extra: Mapping[str, Any] | None = None) -> Fe
     )
 
 
+def require_attributes(features: Features | None, attributes: Sequence[str], name: str) -> None:
+    """
+    Refuses attributes that are no columns of numbers beside the ratings.
+
+    Args:
+        features (`Features`, *optional*):
+            Columns of the collection, where they are known.
+        attributes (`Sequence[str]`):
+            Names of its attributes.
+        name (`str`):
+            What an error calls the collection.
+
+    Raises:
+        ValueError: If a column is missing, not of numbers, or a part of the ratings themselves.
+
+    Example:
+        >>> require_attributes(rating_features(5, {"sharpness": Value("float32")}), ["valence"], "holiday")
+        Traceback (most recent call last):
+        ...
+        ValueError: Attributes of holiday are its columns of numbers, sharpness, but 'valence' is not there. Correct --attributes.
+    """  # noqa: E501
+    types = {column: str(getattr(feature, "dtype", "")) for column, feature in (features or {}).items()}
+    numbers = [
+        column
+        for column, dtype in types.items()
+        if column not in COMMON_COLUMNS and dtype.startswith(("float", "int", "uint", "bool"))
+    ]
+    for attribute in attributes:
+        if attribute not in numbers:
+            problem = f"holds {types[attribute] or 'something else'}" if attribute in types else "is not there"
+            problem = "is a part of the ratings" if attribute in COMMON_COLUMNS else problem
+            raise ValueError(
+                f"Attributes of {name} are its columns of numbers, {', '.join(numbers) or 'of which it has none'}, "
+                f"but {attribute!r} {problem}. Correct --attributes."
+            )
+
+
 def vote_statistics(vote_counts: Sequence[int] | np.ndarray, scale: RatingScale, name: str) -> dict[str, Any]:
     """
     Checks one histogram of votes and returns the columns that follow from it.

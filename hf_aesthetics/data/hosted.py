@@ -5,6 +5,7 @@ Knows nothing about models, or about how a collection was published.
 
 import logging
 from collections import Counter
+from collections.abc import Sequence
 from contextlib import nullcontext
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
@@ -33,7 +34,7 @@ from ..images import find_images
 from ..licensing import Permission, license_permission
 from ..models.modality_maps import split_modality
 from .cache_files import keep_table
-from .columns import LABEL_COLUMNS, DatasetFacts, RatingScale
+from .columns import LABEL_COLUMNS, DatasetFacts, RatingScale, require_attributes
 from .folder import FACTS as FOLDER_FACTS
 from .modality_columns import add_modality_column, map_columns
 from .picture_checks import check_pictures, stamp_files
@@ -84,6 +85,7 @@ def load_hosted(
     streaming: bool = False,
     data_dir: str | Path | None = None,
     num_proc: int | None = None,
+    attributes: Sequence[str] = (),
 ) -> HostedCollection:
     """
     Loads a rated collection from the Hub, or from a folder of the same layout.
@@ -108,6 +110,8 @@ def load_hosted(
             Folder of the pictures, where the host has none.
         num_proc (`int`, *optional*):
             Number of processes that prepare the rows and check the pictures of `data_dir`.
+        attributes (`Sequence[str]`, *optional*):
+            Columns of numbers that are read beside the ratings, in a stream, too.
 
     Raises:
         OSError: If the Hub cannot be reached or refuses, or there is no such repository or revision.
@@ -129,13 +133,14 @@ def load_hosted(
             joined = {part: _join_maps(rows, maps_alone, str(part), str(map_name)) for part, rows in splits.items()}
             splits = DatasetDict(joined)
         columns = _require_columns(name, splits)
+        require_attributes(splits["train"].features, attributes, name)
         maps = map_name if map_name in columns else None
         pictures = "image" if "image" in columns else None
         pictures = pictures if sees_picture else maps or pictures
         _check_sources(name, pictures, configs, modality, data_dir, streaming)
         if streaming:
             sources = map_columns(modality or "rgb", maps)
-            splits = load_dataset(**options, columns=[*sources, *LABEL_COLUMNS])
+            splits = load_dataset(**options, columns=[*sources, *LABEL_COLUMNS, *attributes])
             labels = _fetch_labels(options)
     left_out: dict[str, int] = {}
     if not streaming:

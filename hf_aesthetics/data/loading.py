@@ -4,6 +4,7 @@ Knows nothing about models.
 """
 
 import os
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, cast
@@ -13,7 +14,14 @@ from datasets import Dataset, DatasetDict, Image, IterableDatasetDict
 
 from ..models.modality_maps import split_modality
 from . import aadb, ava, cadb, eva, folder, oasis, para, synthetic
-from .columns import LABEL_COLUMNS, DatasetFacts, RatingScale, infer_rating_scale, known_votes
+from .columns import (
+    LABEL_COLUMNS,
+    DatasetFacts,
+    RatingScale,
+    infer_rating_scale,
+    known_votes,
+    require_attributes,
+)
 from .hosted import load_hosted
 from .modality_columns import ModalityColumn, add_modality_column, cache_modality_column
 from .splits import SPLITS
@@ -93,6 +101,7 @@ def load_collection(
     streaming: bool = False,
     num_proc: int | None = None,
     exclude_ids: str | Path | None = None,
+    attributes: Sequence[str] = (),
 ) -> RatedCollection:
     """
     Loads a rated collection by name.
@@ -120,10 +129,13 @@ def load_collection(
             Number of processes that check or prepare the pictures.
         exclude_ids (`str` or `Path`, *optional*):
             File of ids that `"ava"` keeps out of training and validation; see [`~hf_aesthetics.data.ava.load_ava`].
+        attributes (`Sequence[str]`, *optional*):
+            Columns of numbers that have to be there beside the ratings.
 
     Raises:
         OSError: If the Hub cannot be reached or refuses, or there is no such repository.
-        ValueError: If the scale is unknown or contradicts the votes, or arguments are missing or contradict.
+        ValueError: If the scale is unknown or contradicts the votes, an attribute is missing, or arguments are missing
+            or contradict.
 
     Example:
         >>> load_collection("oasis")
@@ -136,14 +148,22 @@ def load_collection(
     if name in LOCAL_COLLECTIONS:
         if streaming:
             raise ValueError(f"Only a Hub repository can be streamed, got {name!r}. Leave `streaming` out.")
-        return _load_local(name, data_dir, scale, num_pictures, seed, modality, num_proc, exclude_ids)
+        local = _load_local(name, data_dir, scale, num_pictures, seed, modality, num_proc, exclude_ids)
+        require_attributes(local.splits["train"].features, attributes, local.name)
+        return local
     if "/" not in name and not Path(name).is_dir():
         raise ValueError(
             f"`dataset` must be one of {', '.join(LOCAL_COLLECTIONS)} or a Hub repository 'organisation/name', "
             f"got {name!r}."
         )
     found = load_hosted(
-        name, revision=revision, modality=modality, streaming=streaming, data_dir=data_dir, num_proc=num_proc
+        name,
+        revision=revision,
+        modality=modality,
+        streaming=streaming,
+        data_dir=data_dir,
+        num_proc=num_proc,
+        attributes=attributes,
     )
     if found.revision is None:
         name = Path(name).resolve().name

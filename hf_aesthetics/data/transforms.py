@@ -5,6 +5,7 @@ what comes out. Knows nothing about models, or about where the rows come from.
 """
 
 import hashlib
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -40,11 +41,14 @@ class EvaluationTransform:
         modality_column (`str`, *optional*):
             Column of maps that were made before. By default the processor makes what it needs of the pictures, where
             it can: a network's maps need a column.
+        attribute_columns (`Sequence[str]`, *optional*):
+            Columns of numbers that are labels beside the ratings.
 
     Returns:
         For a batch, a `dict` of lists: `pixel_values`, tensors of shape `(3, height, width)`, what else the processor
         returns, and `labels`, float32 tensors of shape `(num_bins,)` that sum to 1. These are the shares of
         `vote_counts`; where it is null, the maximum-entropy histogram with `score_mean` and, where known, `score_std`.
+        With attributes also `attribute_labels`, float32 tensors of shape `(num_attributes,)`, NaN where null.
 
     Raises:
         KeyError: If the batch lacks a column.
@@ -62,6 +66,7 @@ class EvaluationTransform:
     processor: ModalityImageProcessor
     bin_scores: Sequence[float]
     modality_column: str | None = None
+    attribute_columns: Sequence[str] = ()
 
     def __post_init__(self) -> None:
         if self.modality_column is None and needs_network(self.processor.modality):
@@ -73,11 +78,19 @@ class EvaluationTransform:
     @property
     def columns(self) -> list[str]:
         """The columns that are read; `with_transform(transform, columns=transform.columns)` decodes no others."""
-        return [*map_columns(self.processor.modality, self.modality_column), *_LABEL_COLUMNS]
+        inputs = map_columns(self.processor.modality, self.modality_column)
+        return [*inputs, *_LABEL_COLUMNS, *self.attribute_columns]
 
     def __call__(self, batch: dict[str, list[Any]]) -> dict[str, list[Any]]:
         inputs = {name: list(values) for name, values in self._make_inputs(batch).items()}
-        return {**inputs, "labels": make_labels(batch, self.bin_scores)}
+        labels: dict[str, list[Any]] = {"labels": make_labels(batch, self.bin_scores)}
+        if self.attribute_columns:
+            rows = zip(*(_read_column(batch, column) for column in self.attribute_columns), strict=True)
+            labels["attribute_labels"] = [
+                torch.tensor([math.nan if value is None else value for value in row], dtype=torch.float32)
+                for row in rows
+            ]
+        return {**inputs, **labels}
 
     def _read_pictures(self, batch: dict[str, list[Any]]) -> dict[str, list[Image.Image]]:
         """Pictures and maps, by the names under which the processor takes them."""
@@ -116,6 +129,8 @@ class TrainingTransform(EvaluationTransform):
             Rating of every bin, lowest first.
         modality_column (`str`, *optional*):
             Column of maps that were made before.
+        attribute_columns (`Sequence[str]`, *optional*):
+            Columns of numbers that are labels beside the ratings.
         crop_fraction (`float`, *optional*, defaults to 0.875):
             Share of each side that is kept in the squash view, of the shorter side in the crop view.
         do_flip (`bool`, *optional*, defaults to `True`):

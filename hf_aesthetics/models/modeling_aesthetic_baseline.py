@@ -160,25 +160,62 @@ class AestheticBaselineForAestheticAssessment(NimaPreTrainedModel):
         low, high = inputs[right - 1], inputs[right]
         return torch.lerp(scores[right - 1], scores[right], (score - low) / (high - low))
 
-    def _loss(self, logits: torch.Tensor, raw_score: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
-        config, bins = self.config, self._tensor(self.config.bin_scores)
-        span = config.max_score - config.min_score
-        mean = distribution_mean(labels, bins)
+    def ideal_logits(self, labels: torch.Tensor) -> torch.Tensor:
+        r"""
+        Logits that say what the labels do, as far as the objective asks for it: what a linear probe aims at.
+
+        Their score is the mean score for `"regression"` and `"ranking"`, but not in the outer tenths of the scale,
+        which logits reach from afar only. For `"binary"` they are 2 or -2, which stands for 88 % or 12 %, and for
+        `"classes"` the log-odds of a share of 0.005 more for every class (all our choice).
+
+        Args:
+            labels (`torch.FloatTensor` of shape `(batch_size, num_labels)`):
+                Vote shares.
+
+        Returns:
+            `torch.FloatTensor` of shape `(batch_size, num_outputs)`.
+
+        Example:
+            >>> config = AestheticBaselineConfig(objective="binary", max_score=3, num_labels=3)
+            >>> model = AestheticBaselineForAestheticAssessment(config)
+            >>> model.ideal_logits(torch.eye(3)).squeeze()
+            tensor([-2., -2.,  2.])
+        """
+        config = self.config
+        mean = distribution_mean(labels, self._tensor(config.bin_scores).to(labels))
         if config.objective == "binary":
-            is_high = (mean - config.high_above) > ROUNDING * span
-            return F.binary_cross_entropy_with_logits(logits.squeeze(-1), is_high.float())
+            return torch.where(self._is_high(mean), 2.0, -2.0).to(labels).unsqueeze(-1)
         if config.objective == "classes":
-            if config.class_vote == "modal":
-                return F.cross_entropy(logits, labels.argmax(dim=-1))
-            position = (mean - config.min_score) / span * (config.num_labels - 1)
-            nearest = (position - 0.5 - ROUNDING).ceil().long().clamp(min=0)
-            return F.cross_entropy(logits, nearest)
+            log_odds = (F.one_hot(self._classes(labels, mean), config.num_labels).to(labels) + 0.005).log()
+            return log_odds - log_odds.mean(dim=-1, keepdim=True)
+        share = ((mean - config.min_score) / (config.max_score - config.min_score)).clamp(0.1, 0.9)
+        signed = 2 * share - 1
+        return (signed / (1 - signed.abs())).unsqueeze(-1)  # the inverse of softsign
+
+    def _is_high(self, mean: torch.Tensor) -> torch.Tensor:
+        return (mean - self.config.high_above) > ROUNDING * (self.config.max_score - self.config.min_score)
+
+    def _classes(self, labels: torch.Tensor, mean: torch.Tensor) -> torch.Tensor:
+        config = self.config
+        if config.class_vote == "modal":
+            return labels.argmax(dim=-1)
+        position = (mean - config.min_score) / (config.max_score - config.min_score) * (config.num_labels - 1)
+        return (position - 0.5 - ROUNDING).ceil().long().clamp(min=0)
+
+    def _loss(self, logits: torch.Tensor, raw_score: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
+        config = self.config
+        mean = distribution_mean(labels, self._tensor(config.bin_scores))
+        if config.objective == "binary":
+            return F.binary_cross_entropy_with_logits(logits.squeeze(-1), self._is_high(mean).float())
+        if config.objective == "classes":
+            return F.cross_entropy(logits, self._classes(labels, mean))
         if config.objective == "ranking":
             if config.ranking_loss == "list_mle":
                 return list_mle_loss(logits.squeeze(-1), mean)
             ranking_loss = margin_ranking_loss if config.ranking_loss == "margin" else triplet_ranking_loss
             return ranking_loss(logits.squeeze(-1), mean, config.ranking_margin)
         # in units of the scale's length, so that learning rates do not depend on the scale
+        span = config.max_score - config.min_score
         predicted, target = raw_score / span, mean / span
         if config.regression_loss == "huber":
             return F.huber_loss(predicted, target, delta=1 / (config.num_labels - 1))

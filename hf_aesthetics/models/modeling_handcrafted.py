@@ -4,9 +4,7 @@ Knows nothing about data sets, training or files.
 """
 
 from dataclasses import dataclass
-from typing import NamedTuple
 
-import numpy as np
 import torch
 from torch import nn
 from transformers import PreTrainedModel
@@ -17,6 +15,7 @@ from transformers.utils.generic import can_return_tuple
 
 from .configuration_handcrafted import HandcraftedConfig
 from .image_features import IMAGE_FEATURES, image_features
+from .score_contributions import ScoreContributions, score_contributions
 from .score_outputs import ScoreOutput, score_outputs
 
 
@@ -31,21 +30,6 @@ class HandcraftedOutput(ScoreOutput):
     """
 
     features: torch.Tensor | None = None
-
-
-class FeatureContributions(NamedTuple):
-    """
-    What each feature adds to the score of a picture.
-
-    Args:
-        base (`torch.FloatTensor` of shape `()`):
-            Score of a picture whose features are all as in the mean of the collection.
-        contributions (`torch.FloatTensor` of shape `(batch_size, num_features)`):
-            In rating units; their sum is the score minus `base`.
-    """
-
-    base: torch.Tensor
-    contributions: torch.Tensor
 
 
 FARTHEST = 4.0  # standard deviations
@@ -172,15 +156,10 @@ class HandcraftedForAestheticAssessment(PreTrainedModel):
         logits = self.predict_logits(self.statistics(features))
         return HandcraftedOutput(**score_outputs(logits, self.config, labels), features=features)
 
-    def feature_contributions(self, features: torch.Tensor, num_nodes: int = 32) -> FeatureContributions:
-        r"""
-        Divides scores among the features (Aumann & Shapley 1974; integrated gradients of
-        [Sundararajan et al. 2017](https://huggingface.co/papers/1703.01365)):
-
-        $$c_i = z_i \int_0^1 \frac{\partial s}{\partial z_i}(t z)\, dt, \qquad \sum_i c_i = s(z) - s(0)$$
-
-        with the standardised features \\(z\\), whose path begins at the mean of the collection. The integral is
-        Gauss-Legendre's; the sum is right up to float32 with the default number of nodes.
+    def feature_contributions(self, features: torch.Tensor, num_nodes: int = 32) -> ScoreContributions:
+        """
+        What each feature adds to the scores of pictures, see [`score_contributions`]; the base is the score of a
+        picture whose features are all as in the mean of the collection.
 
         Args:
             features (`torch.FloatTensor` of shape `(batch_size, num_features)`):
@@ -195,43 +174,11 @@ class HandcraftedForAestheticAssessment(PreTrainedModel):
             >>> torch.allclose(base + contributions.sum(dim=1), outputs.score, atol=1e-4)
             True
         """
-        with torch.inference_mode(False), torch.no_grad():
-            end = self.statistics(features.clone())
-            nodes, weights = (torch.from_numpy(x).to(end) for x in np.polynomial.legendre.leggauss(num_nodes))
-            path = ((nodes[:, None, None] + 1) / 2 * end).flatten(0, 1)  # (num_nodes * B, F)
-            base = self._score(torch.zeros_like(end[:1]))[0]
-        with torch.inference_mode(False), torch.enable_grad():
-            path.requires_grad_()
-            (slopes,) = torch.autograd.grad(self._score(path).sum(), path)
-        mean_slope = (slopes.view(num_nodes, *end.shape) * weights[:, None, None]).sum(dim=0) / 2
-        return FeatureContributions(base, end * mean_slope)
+        standardised = self.statistics(features)
+        return score_contributions(self._score, torch.zeros_like(standardised[0]), standardised, num_nodes)
 
     def _score(self, standardised: torch.Tensor) -> torch.Tensor:
         return score_outputs(self.predict_logits(standardised), self.config)["score"]
-
-
-def describe_contributions(contributions: torch.Tensor, num_features: int = 5) -> list[str]:
-    """
-    The features that matter most for each picture, in words.
-
-    Args:
-        contributions (`torch.FloatTensor` of shape `(batch_size, num_features)`):
-            Of [`HandcraftedForAestheticAssessment.feature_contributions`].
-        num_features (`int`, *optional*, defaults to 5):
-            How many are named, those that change the score most; none that changes it by less than 0.005.
-
-    Example:
-        >>> contributions = torch.zeros(1, len(IMAGE_FEATURES))
-        >>> contributions[0, :2] = torch.tensor([0.42, -0.3])
-        >>> describe_contributions(contributions)
-        ['+0.42 exposure, -0.30 blown highlights']
-    """
-    names = [name.replace("_", " ") for name in IMAGE_FEATURES]
-    descriptions = []
-    for row in contributions.tolist():
-        largest = sorted(zip(row, names, strict=True), key=lambda part: -abs(part[0]))[:num_features]
-        descriptions.append(", ".join(f"{value:+.2f} {name}" for value, name in largest if abs(value) >= 0.005))
-    return descriptions
 
 
 __all__ = ["HandcraftedForAestheticAssessment", "HandcraftedOutput"]

@@ -112,7 +112,7 @@ class NimaPreTrainedModel(PreTrainedModel):
         # before the backbone, as in the forward pass: what is frozen of it cannot be computed once while this learns
         self.early_fusion = EarlyFusion() if config.num_channels == 4 else None
         self.backbone = backbone if backbone is not None else build_backbone(config.backbone_config, config.pooling)
-        self.score_head = NimaHead(config, sum(self.feature_sizes), self.num_outputs)
+        self.score_head = self.build_head(sum(self.feature_sizes))
         self.supports_gradient_checkpointing = self.backbone.supports_gradient_checkpointing
         self.post_init()
 
@@ -140,6 +140,10 @@ class NimaPreTrainedModel(PreTrainedModel):
         config = cls.config_class(backbone_config=backbone.config, **{"pooling": pooling, **config_fields})
         return cls(config, backbone=backbone)
 
+    def build_head(self, feature_size: int) -> nn.Module:
+        """What reads the pooled feature."""
+        return NimaHead(self.config, feature_size, self.num_outputs)
+
     @property
     def feature_sizes(self) -> list[int]:
         """Widths of the parts of what the head reads: the pooled feature, then those of `pooled_stages`."""
@@ -151,12 +155,12 @@ class NimaPreTrainedModel(PreTrainedModel):
         """Width of the last layer."""
         return self.config.num_labels
 
-    def run_backbone_and_head(
+    def extract_features(
         self, pixel_values: torch.Tensor, output_hidden_states: bool | None, backbone_arguments: dict[str, Any]
-    ) -> dict[str, Any]:
+    ) -> tuple[torch.Tensor, dict[str, Any]]:
         """
-        `logits` of shape `(batch_size, num_outputs)`, and `spatial_features`, `hidden_states` and `attentions` as in
-        [`NimaOutput`].
+        What the head reads, of shape `(batch_size, sum(feature_sizes))`, and `spatial_features`, `hidden_states` and
+        `attentions` as in [`NimaOutput`].
 
         Args:
             pixel_values (`torch.FloatTensor` of shape `(batch_size, num_channels, height, width)`):
@@ -185,17 +189,20 @@ class NimaPreTrainedModel(PreTrainedModel):
                 backbone_arguments = {**backbone_arguments, "output_hidden_states": True}
             outputs = run_backbone(self.backbone, pixel_values, **backbone_arguments)
         features = [pool_features(outputs, pooling), *(average_places(each, pooling) for each in stage_outputs)]
-        logits = self.score_head(torch.cat(features, dim=1) if stage_outputs else features[0])
         spatial_features = None
         if output_hidden_states:
             last = outputs.last_hidden_state
             spatial_features = last if last.ndim == 4 else block_inputs[0]
-        return {
-            "logits": logits,
+        return torch.cat(features, dim=1) if stage_outputs else features[0], {
             "spatial_features": spatial_features,
             "hidden_states": getattr(outputs, "hidden_states", None),
             "attentions": getattr(outputs, "attentions", None),
         }
+
+    def run_backbone_and_head(self, *arguments: Any) -> dict[str, Any]:
+        """Takes what [`extract_features`] takes; `logits` `(batch_size, num_outputs)` and the rest of its answer."""
+        features, answer = self.extract_features(*arguments)
+        return {"logits": self.score_head(features), **answer}
 
     @torch.no_grad()
     def _init_weights(self, module: nn.Module) -> None:

@@ -54,13 +54,20 @@ def _run(data_args: DataArguments, model_args: ModelArguments, args: AestheticTr
         streaming=data_args.streaming,
     )
     with args.main_process_first(desc="loading the data set"):
-        collection = load(modality=model_args.modality if model_args.extractor is None else None)
+        asked = {
+            "modality": model_args.modality if model_args.extractor is None else None,
+            "attributes": model_args.attributes or [],
+        }
+        collection = load(**asked)
     if args.process_index == 0:
         print(describe_collection(collection))
     model, processor = build_scorer(model_args, collection.scale)
     with args.main_process_first(desc="making the maps"):
-        if model_args.modality is None and processor.modality != "rgb":  # as the earlier checkpoint
-            collection = load(modality=processor.modality)
+        needed = {**asked, "attributes": getattr(model.config, "attribute_names", None) or []}
+        if model_args.modality is None and processor.modality != "rgb":
+            needed["modality"] = processor.modality
+        if needed != asked:  # as the earlier checkpoint
+            collection = load(**needed)
         collection = map_collection(collection, processor)
     model.config.notice = collection.facts.notice
     trainer = train_scorer(model, processor, collection, args, loss=model_args.loss)

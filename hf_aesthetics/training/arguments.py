@@ -85,6 +85,19 @@ class ModelArguments:
     ranking_loss: Literal["margin", "triplet", "list_mle"] = field(
         default="margin", metadata={"help": "over the pairs, triplets or the list of a batch"}
     )
+    encoding: Literal["fisher", "bag_of_words"] = field(
+        default="fisher", metadata={"help": "of the patches of a fisher_vector model"}
+    )
+    attributes: list[str] | None = field(
+        default=None, metadata={"help": "columns of numbers that aadb_net learns beside the ratings"}
+    )
+    attribute_loss_weight: float = field(default=0.1, metadata={"help": "weight of the loss on the attributes"})
+    num_content_clusters: int | None = field(
+        default=None, metadata={"help": "kinds of content that aadb_net scores apart; 1, or as before, by default"}
+    )
+    ranking_loss_weight: float = field(
+        default=0.0, metadata={"help": "weight of the loss on pairs of a batch, beside the distribution's"}
+    )
     mean_loss_weight: float = field(default=0.0, metadata={"help": "weight of the loss on the mean score"})
     std_loss_weight: float = field(default=0.0, metadata={"help": "weight of the loss on the standard deviation"})
     freeze_stages: int = field(

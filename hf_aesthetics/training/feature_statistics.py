@@ -61,15 +61,23 @@ def fit_feature_statistics(model: PreTrainedModel, rows: IndexedRows | StreamedR
             f"{type(model).__name__}. Leave its statistics out."
         )
     model = cast(HandcraftedForAestheticAssessment, model)
-    features = []
+    set_feature_statistics(model, measure_features(model, rows, batch_size))
+
+
+def measure_features(
+    model: HandcraftedForAestheticAssessment, rows: IndexedRows | StreamedRows, batch_size: int = 64
+) -> torch.Tensor:
+    """What pictures have by themselves, `(num_rows, num_features - 1)` in float32."""
     with evaluating(model), torch.no_grad():
-        for batch in DataLoader(rows, batch_size, collate_fn=default_data_collator):
-            features.append(model.extract_features(**inputs_of(batch, model)).cpu())
-    if sum(map(len, features)) < 2:
-        raise ValueError(
-            f"Statistics need at least 2 pictures, got {sum(map(len, features))}. Give the training split."
-        )
-    values = torch.cat(features).double().numpy()
+        loader = DataLoader(rows, batch_size, collate_fn=default_data_collator)
+        return torch.cat([model.extract_features(**inputs_of(batch, model)).cpu() for batch in loader])
+
+
+def set_feature_statistics(model: HandcraftedForAestheticAssessment, features: torch.Tensor) -> None:
+    """What [`fit_feature_statistics`] does, with features from [`measure_features`]."""
+    if len(features) < 2:
+        raise ValueError(f"Statistics need at least 2 pictures, got {len(features)}. Give the training split.")
+    values = features.double().numpy()
     mean, scale = _center_and_scale(values)
     standardised = (values - mean) / scale
     correlations = standardised.T @ standardised / len(values)

@@ -18,7 +18,7 @@ from transformers import PreTrainedModel, set_seed
 
 from ..data.columns import RatingScale
 from ..data.training_rows import IndexedRows
-from ..data.transforms import EvaluationTransform, TrainingTransform
+from ..data.transforms import EvaluationTransform
 from ..evaluation.cross_validation import Fold
 from ..metrics import distribution_mean
 from ..models.image_processing_modality import ModalityImageProcessor
@@ -27,7 +27,7 @@ from .frozen_features import FrozenFeatureRows, has_frozen_stages, record_frozen
 from .linear_probe import fit_linear_probe
 from .picture_statistics import fit_picture_statistics
 from .score_calibration import fit_score_calibration, has_calibration
-from .trainer import make_trainer, split_predictions
+from .trainer import make_trainer, row_transforms, split_predictions
 
 
 class FoldPrediction(NamedTuple):
@@ -41,6 +41,8 @@ class FoldPrediction(NamedTuple):
             Predicted mean scores.
         validation_srcc (`float`):
             Of the model on the validation part.
+        train_srcc (`float`):
+            Of the model on the pictures that it was trained on, as it last saw them.
         model (`PreTrainedModel`):
             The trained one.
     """
@@ -48,6 +50,7 @@ class FoldPrediction(NamedTuple):
     distribution: np.ndarray | None
     scores: np.ndarray
     validation_srcc: float
+    train_srcc: float
     model: PreTrainedModel
 
 
@@ -89,12 +92,10 @@ def predict_folds(
     set_seed(args.seed)
     model, processor = build()
     bins = scale.bin_scores.tolist()
-    training = TrainingTransform(
-        processor, bins, modality_column, crop_fraction=args.crop_fraction, do_flip=args.random_flip, seed=args.seed
-    )
+    training, evaluation = row_transforms(model, processor, scale, args, modality_column)
     train_rows = _FoldRows(pictures, training, [fold.train for fold in folds])
     held_out = [part for fold in folds for part in (fold.validation, fold.test)]
-    other_rows = _FoldRows(pictures, EvaluationTransform(processor, bins, modality_column), held_out)
+    other_rows = _FoldRows(pictures, evaluation, held_out)
     two_pictures = torch.stack([other_rows.select(held_out[0][:2])[index]["pixel_values"] for index in (0, 1)])
     is_frozen = has_frozen_stages(model)
     num_views = max(1, math.ceil(args.num_train_epochs))
@@ -120,11 +121,12 @@ def predict_folds(
             validation = trainer.evaluate()
             if has_calibration(model):
                 fit_score_calibration(model, rows[1], args.per_device_eval_batch_size)
+            train_srcc = trainer.predict(rows[0]).metrics["test_srcc"]
             distribution, scores = split_predictions(trainer.predict(other_rows.select(fold.test)).predictions)
         shutil.rmtree(args.output_dir, ignore_errors=True)
         if distribution is not None:
             scores = distribution_mean(distribution, bins)
-        yield FoldPrediction(distribution, scores, validation["eval_srcc"], trainer.model)
+        yield FoldPrediction(distribution, scores, validation["eval_srcc"], train_srcc, trainer.model)
 
 
 class _FoldRows:

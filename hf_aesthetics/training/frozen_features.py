@@ -3,6 +3,7 @@
 Knows nothing about where the pictures come from, losses, or how long is trained.
 """
 
+from collections import defaultdict
 from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, Self
@@ -25,15 +26,17 @@ class FrozenFeatureRows(torch.utils.data.Dataset):
     Args:
         features (`torch.Tensor` of shape `(num_views, num_rows, ...)`):
             Input of the first free module, for every view of every row.
-        labels (`torch.Tensor` of shape `(num_rows, num_bins)`):
-            Vote shares.
+        labels (`Mapping[str, torch.Tensor]`):
+            What a model is taught of the rows, by the names of its arguments: vote shares as `labels`, and others.
         indices (`Sequence[int]`, *optional*):
             The rows that count, in their order; all of them by default.
     """
 
-    def __init__(self, features: torch.Tensor, labels: torch.Tensor, indices: Sequence[int] | None = None) -> None:
+    def __init__(
+        self, features: torch.Tensor, labels: Mapping[str, torch.Tensor], indices: Sequence[int] | None = None
+    ) -> None:
         self.features, self.labels = features, labels
-        self.indices = range(len(labels)) if indices is None else indices
+        self.indices = range(features.shape[1]) if indices is None else indices
         # in shared memory, because the workers of a data loader outlive an epoch
         self.view = torch.zeros((), dtype=torch.int64).share_memory_()
 
@@ -42,7 +45,8 @@ class FrozenFeatureRows(torch.utils.data.Dataset):
 
     def __getitem__(self, index: int) -> dict[str, torch.Tensor]:
         row = int(self.indices[index])
-        return {"pixel_values": self.features[int(self.view), row], "labels": self.labels[row]}
+        labels = {name: values[row] for name, values in self.labels.items()}
+        return {"pixel_values": self.features[int(self.view), row], **labels}
 
     def set_epoch(self, epoch: int) -> None:
         """Turns to the view of an epoch."""
@@ -80,7 +84,7 @@ def record_frozen_features(
         raise ValueError(f"`num_views` must be at least 1, got {num_views}. Take one for each epoch.")
     cut = _first_free_module(model)
     loader = DataLoader(rows, batch_size, collate_fn=default_data_collator)
-    features, labels = torch.empty(0), []
+    features, labels = torch.empty(0), defaultdict(list)
     with evaluating(model), torch.no_grad():
         for view in range(num_views):
             rows.set_epoch(view)
@@ -98,8 +102,9 @@ def record_frozen_features(
                 features[view, position : position + len(recorded)] = recorded
                 position += len(recorded)
                 if view == 0:
-                    labels.append(batch["labels"])
-    return FrozenFeatureRows(features, torch.cat(labels))
+                    for name, values in labels_of(batch).items():
+                        labels[name].append(values)
+    return FrozenFeatureRows(features, {name: torch.cat(values) for name, values in labels.items()})
 
 
 @contextmanager
@@ -210,7 +215,12 @@ class _Reached(Exception):
 
 def inputs_of(batch: Mapping[str, torch.Tensor], model: PreTrainedModel) -> dict[str, torch.Tensor]:
     """What a model reads of a batch: all but the labels, on its device."""
-    return {name: values.to(model.device) for name, values in batch.items() if name != "labels"}
+    return {name: values.to(model.device) for name, values in batch.items() if not name.endswith("labels")}
+
+
+def labels_of(batch: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+    """What a model is taught: `labels`, and others whose names end so."""
+    return {name: values for name, values in batch.items() if name.endswith("labels")}
 
 
 def input_of(cut: nn.Module, model: PreTrainedModel, inputs: Mapping[str, torch.Tensor]) -> torch.Tensor:

@@ -24,8 +24,11 @@ BACKBONE_ARGUMENTS = ("pooled_stages", "head_dropout", "freeze_stages", "freeze_
 # arguments that are fields of some models' configurations
 LOSS_ARGUMENTS = (
     *("distribution_loss", "mean_loss_weight", "std_loss_weight"),
-    *("objective", "class_vote", "regression_loss", "ranking_loss"),
+    *("objective", "class_vote", "regression_loss", "ranking_loss", "encoding"),
+    *("attribute_loss_weight", "ranking_loss_weight"),
 )
+# those that decide which weights there are, by the names of the fields
+STRUCTURE_ARGUMENTS = {"attributes": "attribute_names", "num_content_clusters": "num_content_clusters"}
 
 
 def build_scorer(arguments: ModelArguments, scale: RatingScale) -> tuple[PreTrainedModel, ModalityImageProcessor]:
@@ -55,6 +58,8 @@ def build_scorer(arguments: ModelArguments, scale: RatingScale) -> tuple[PreTrai
     _refuse_other_options(arguments, model_class.config_class)
     declared = {each.name for each in fields(model_class.config_class)}
     options = {name: getattr(arguments, name) for name in LOSS_ARGUMENTS if name in declared}
+    structure = {name: getattr(arguments, flag) for flag, name in STRUCTURE_ARGUMENTS.items() if name in declared}
+    options |= {name: value for name, value in structure.items() if value is not None}
     size = arguments.image_size
     extractor, revision = split_revision(arguments.extractor)
     asked = {
@@ -85,11 +90,22 @@ def build_scorer(arguments: ModelArguments, scale: RatingScale) -> tuple[PreTrai
             processor.extractor_checkpoint = processor.extractor_revision = None  # of another map
         if has_backbone:
             options["num_channels"] = _num_channels(processor)
+        before = model_class.config_class.from_pretrained(checkpoint)
+        for name in structure.keys() & options.keys():
+            if options[name] != getattr(before, name):
+                raise ValueError(
+                    f"{checkpoint} was trained with {name}={getattr(before, name)}, got {options[name]}. Leave it out."
+                )
         model = model_class.from_pretrained(checkpoint, dtype=torch.float32, **options)
         found = RatingScale(model.config.min_score, model.config.max_score, model.config.num_labels)
         if found != scale:
             raise ValueError(f"{checkpoint} was trained on the scale {found}, but the data set has {scale}.")
     else:
+        if structure and not any(structure.values()) and not arguments.ranking_loss_weight:
+            raise ValueError(
+                f"An {arguments.model_type!r} without attributes, content clusters or a loss on pairs is 'nima', got "
+                "none of them. Name columns of numbers with --attributes, or train --model_type nima."
+            )
         processor = processor_class.from_backbone_pretrained(checkpoint, **asked)
         model = model_class.from_backbone_pretrained(
             checkpoint,
@@ -112,7 +128,8 @@ def _refuse_other_options(arguments: ModelArguments, config_class: type[PreTrain
     """Options of other model types are refused, not ignored."""
     declared, defaults = {each.name for each in fields(config_class)}, ModelArguments()
     known = {name: name in declared for name in LOSS_ARGUMENTS}
-    known["loss"] = "distribution_loss" in declared
+    known["loss"] = "distribution_loss" in declared and "attribute_names" not in declared  # which need the model's own
+    known |= {flag: name in declared for flag, name in STRUCTURE_ARGUMENTS.items()}
     known |= dict.fromkeys(BACKBONE_ARGUMENTS, issubclass(config_class, BackboneScorerConfig))
     for name, is_known in known.items():
         if not is_known and getattr(arguments, name) != getattr(defaults, name):

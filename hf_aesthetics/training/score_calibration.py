@@ -57,7 +57,8 @@ def fit_score_calibration(
         >>> model = AestheticBaselineForAestheticAssessment(config).eval()
         >>> pictures = torch.rand(1, 20, 3, 32, 32)
         >>> order = model(pictures[0]).score.argsort().argsort() / 19  # votes that agree with the model
-        >>> fit_score_calibration(model, FrozenFeatureRows(pictures, torch.stack([1 - order, order], dim=1)))
+        >>> labels = torch.stack([1 - order, order], dim=1)
+        >>> fit_score_calibration(model, FrozenFeatureRows(pictures, {"labels": labels}))
         >>> model.score_is_calibrated, [round(score, 2) for score in model.config.calibration_scores]
         (True, [1.0, 1.24, 1.76, 2.0])
     """

@@ -26,6 +26,7 @@ from transformers import (
 from transformers.trainer import TRAINER_STATE_NAME
 from transformers.trainer_utils import HubStrategy, TrainOutput
 
+from ..data.columns import RatingScale
 from ..data.loading import RatedCollection
 from ..data.training_rows import transform_rows
 from ..data.transforms import EvaluationTransform, TrainingTransform
@@ -61,6 +62,7 @@ class AestheticTrainer(Trainer):
     def __init__(self, *arguments: Any, **options: Any) -> None:
         super().__init__(*arguments, **options)
         self.loss_is_scaled_for_ga = True  # see `compute_loss`
+        self.label_names = ["labels"]  # not all that a model can be taught is in every batch
         self.average: WeightAverage | None = None
         if self.args.ema_decay is not None:
             if self.is_fsdp_enabled or self.is_deepspeed_enabled:
@@ -245,6 +247,34 @@ def mean_score_loss(outputs: Any, labels: torch.Tensor, num_items_in_batch: Any 
     return mean_score_squared_error(distribution, labels.to(distribution), bins.to(distribution))
 
 
+def row_transforms(
+    model: PreTrainedModel,
+    processor: ModalityImageProcessor,
+    scale: RatingScale,
+    args: AestheticTrainingArguments,
+    modality_column: str | None = None,
+) -> tuple[TrainingTransform, EvaluationTransform]:
+    """
+    What happens to rows on their way to a model, in training and in evaluation; its attributes come along.
+
+    Args:
+        model (`PreTrainedModel`), processor ([`ModalityImageProcessor`]), args (`AestheticTrainingArguments`):
+            What is trained, and how.
+        scale ([`RatingScale`]):
+            Of the ratings.
+        modality_column (`str`, *optional*):
+            Column of maps that the model sees.
+    """
+    of_rows = {
+        "processor": processor,
+        "bin_scores": scale.bin_scores.tolist(),
+        "modality_column": modality_column,
+        "attribute_columns": tuple(getattr(model.config, "attribute_names", None) or ()),
+    }
+    draws = {"crop_fraction": args.crop_fraction, "do_flip": args.random_flip, "seed": args.seed}
+    return TrainingTransform(**of_rows, **draws), EvaluationTransform(**of_rows)
+
+
 def make_trainer(
     model: PreTrainedModel,
     train_rows: torch.utils.data.Dataset,
@@ -316,15 +346,10 @@ def train_scorer(
     run_dir = str(args.output_dir) + ".run"
     args = copy(args)  # the caller's keep the folder of the finished checkpoint
     args.output_dir = run_dir
-    modality_column, bins = collection.modality_column, bin_scores.tolist()
-    train_transform = TrainingTransform(
-        processor, bins, modality_column, crop_fraction=args.crop_fraction, do_flip=args.random_flip, seed=args.seed
-    )
+    train_transform, transform = row_transforms(model, processor, collection.scale, args, collection.modality_column)
     splits, counts = collection.splits, {name: len(labels) for name, labels in collection.labels.items()}
     train_rows = transform_rows(splits["train"], train_transform, counts["train"], args.shuffle_buffer)
-    validation_rows = transform_rows(
-        splits["validation"], EvaluationTransform(processor, bins, modality_column), counts["validation"]
-    )
+    validation_rows = transform_rows(splits["validation"], transform, counts["validation"])
     # convolutions run about a third faster in this layout; the file that is saved has the usual one
     model = model.to(memory_format=torch.channels_last)
     start = _find_start(args) if args.resume else None

@@ -8,7 +8,8 @@ from scipy.spatial.distance import mahalanobis
 from transformers import pipeline
 
 from hf_aesthetics import HandcraftedConfig, HandcraftedForAestheticAssessment, HandcraftedImageProcessor
-from hf_aesthetics.models.modeling_handcrafted import FARTHEST, describe_contributions
+from hf_aesthetics.models.modeling_handcrafted import FARTHEST
+from hf_aesthetics.models.score_contributions import describe_contributions
 from hf_aesthetics.scoring import AestheticScorer
 
 
@@ -117,7 +118,7 @@ def test_a_description_names_what_matters_most():
     contributions = torch.zeros(2, len(model.feature_names))
     names = ["hue_harmony", "blown_highlights", "sharpness"]
     contributions[0, [model.feature_names.index(name) for name in names]] = torch.tensor([0.41, -1.3, 0.02])
-    two, nothing = describe_contributions(contributions, num_features=2)
+    two, nothing = describe_contributions(contributions, model.feature_names, num_largest=2)
     assert two == "-1.30 blown highlights, +0.41 hue harmony"
     assert nothing == ""
 

@@ -159,7 +159,7 @@ def test_views_follow_the_epochs_and_a_selection_shares_them(pictures):
     alone = record_frozen_features(model, IndexedRows(pictures.select([2]), rows.transform), num_views=2)
     for epoch in (0, 1):
         torch.testing.assert_close(views[epoch][1], alone.features[epoch, 0], atol=1e-6, rtol=0)
-    assert torch.equal(as_batch(some)["labels"], features.labels[[8, 2]])
+    assert torch.equal(as_batch(some)["labels"], features.labels["labels"][[8, 2]])
 
 
 @pytest.mark.parametrize("action", [record_frozen_features, skip_frozen_stages])

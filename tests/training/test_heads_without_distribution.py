@@ -2,15 +2,19 @@
 
 import numpy as np
 import pytest
+import torch
 from datasets import concatenate_datasets
 from scipy import stats
 from tiny import PROCESSOR, SCALE, TINY_RESNET, brightness_collection, training_arguments
-from transformers import AutoModel, set_seed
+from transformers import AutoModel, default_data_collator, set_seed
 
 from hf_aesthetics import AestheticBaselineConfig, AestheticBaselineForAestheticAssessment
+from hf_aesthetics.data.training_rows import IndexedRows
+from hf_aesthetics.data.transforms import EvaluationTransform
 from hf_aesthetics.evaluation.cross_validation import Fold
 from hf_aesthetics.training import ModelArguments, build_scorer, finish_checkpoint, train_scorer
 from hf_aesthetics.training.folds import predict_folds
+from hf_aesthetics.training.linear_probe import fit_linear_probe
 
 
 @pytest.fixture(scope="module")
@@ -18,9 +22,9 @@ def collection():
     return brightness_collection(num_validation=40)
 
 
-def tiny_ranker() -> AestheticBaselineForAestheticAssessment:
+def tiny_ranker(objective: str = "ranking") -> AestheticBaselineForAestheticAssessment:
     set_seed(0)
-    fields = {"max_score": 5, "num_labels": 5, "head_dropout": 0.0, "objective": "ranking"}
+    fields = {"max_score": 5, "num_labels": 5, "head_dropout": 0.0, "objective": objective}
     return AestheticBaselineForAestheticAssessment(
         AestheticBaselineConfig(backbone_config=dict(TINY_RESNET), **fields)
     )
@@ -44,6 +48,36 @@ def test_folds_give_scores_in_rating_units(collection, tmp_path):
     means = np.array(pictures.select(parts[2])["score_mean"][:])
     assert stats.spearmanr(prediction.scores, means).statistic > 0.8
     assert np.abs(prediction.scores - means).mean() < np.abs(means.mean() - means).mean() / 2
+
+
+@pytest.mark.parametrize("objective", ["binary", "classes", "regression", "ranking"])
+def test_the_last_layer_starts_from_what_the_objective_asks_for(collection, objective):
+    model = tiny_ranker(objective).eval()
+    rows = [
+        IndexedRows(collection.splits[split], EvaluationTransform(PROCESSOR, SCALE.bin_scores.tolist()))
+        for split in ("train", "validation")
+    ]
+    fit_linear_probe(model, *rows)
+    batch = default_data_collator([rows[1][index] for index in range(len(rows[1]))])
+    with torch.no_grad():
+        outputs = model(**batch)
+    shares = batch["labels"].numpy()
+    means = shares @ SCALE.bin_scores
+    assert stats.spearmanr(outputs.score, means).statistic > 0.8
+    if objective == "regression":  # in rating units already
+        assert np.abs(outputs.score.numpy() - means).mean() < 0.7 * np.abs(means.mean() - means).mean()
+    if objective == "binary":
+        assert ((outputs.logits.squeeze(1).numpy() > 0) == (means > 3)).mean() > 0.8
+    if objective == "classes":
+        assert np.abs(outputs.logits.argmax(dim=1).numpy() + 1 - means).mean() < 0.7
+
+
+def test_the_score_of_ideal_logits_is_the_mean_score_but_for_the_ends():
+    shares = torch.tensor(np.random.default_rng(0).dirichlet(np.ones(5), 20))
+    means = (shares @ torch.tensor(SCALE.bin_scores)).float().clamp(1.4, 4.6)
+    for objective in ("regression", "ranking"):
+        model = tiny_ranker(objective)
+        torch.testing.assert_close(model._raw_score(model.ideal_logits(shares).float()), means)
 
 
 @pytest.mark.parametrize(

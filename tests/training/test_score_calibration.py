@@ -36,7 +36,7 @@ def planted() -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
 
 
 def rows_of(pictures: torch.Tensor, means: torch.Tensor) -> FrozenFeatureRows:
-    return FrozenFeatureRows(pictures[None], maximum_entropy_distribution(means, BINS))
+    return FrozenFeatureRows(pictures[None], {"labels": maximum_entropy_distribution(means, BINS)})
 
 
 def test_calibration_brings_scores_of_other_pictures_near_the_votes_and_keeps_their_order(planted):
