@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from functools import cache
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from ..metrics import earth_mover_distance, spearman_correlation
 from .cues import cue_of
@@ -175,13 +176,27 @@ def cross_fitted_means(panel: ModalityPanel, modalities: Sequence[str], seed: in
     Returns:
         `np.ndarray` of shape `(num_images,)`.
     """
+    inputs = np.reshape([panel.predicted_means[name] for name in modalities], (-1, len(panel.true_means))).T
+    return cross_fitted_ridge(inputs, panel.true_means, panel.groups, seed)
+
+
+def cross_fitted_ridge(inputs: np.ndarray, target: np.ndarray, groups: ArrayLike, seed: int = 0) -> np.ndarray:
+    """
+    What [`fit_ridge`] predicts of pictures from those of other groups.
+
+    Args:
+        inputs (`np.ndarray` of shape `(num_images, num_inputs)`):
+            What the regression sees; nothing gives the mean of the other groups.
+        target (`np.ndarray` of shape `(num_images,)`), groups (array of shape `(num_images,)`):
+            What is predicted, and what is not parted.
+        seed (`int`, *optional*, defaults to 0):
+            Of the folding.
+    """
     from sklearn.model_selection import GroupKFold
 
-    target = panel.true_means
-    inputs = np.reshape([panel.predicted_means[name] for name in modalities], (-1, len(target))).T
     predicted = np.empty_like(target)
-    folds = GroupKFold(min(5, len(np.unique(panel.groups))), shuffle=True, random_state=seed)
-    for others, held_out in folds.split(inputs, groups=panel.groups):
+    folds = GroupKFold(min(5, len(np.unique(groups))), shuffle=True, random_state=seed)
+    for others, held_out in folds.split(inputs, groups=groups):
         intercept, coefficients = fit_ridge(inputs[others], target[others])
         predicted[held_out] = intercept + inputs[held_out] @ coefficients
     return predicted

@@ -289,14 +289,14 @@ class StudyFindings:
     limits: list[str] = field(default_factory=list)
 
 
-def save_findings(path: str | os.PathLike[str], findings: StudyFindings) -> None:
+def save_findings(path: str | os.PathLike[str], findings: Any) -> None:
     """
     Writes findings as JSON, whole or not at all.
 
     Args:
         path (`str` or `os.PathLike`):
             The file.
-        findings ([`StudyFindings`]):
+        findings ([`StudyFindings`] or another dataclass of plain values and estimates):
             What was found.
 
     Raises:
@@ -307,9 +307,9 @@ def save_findings(path: str | os.PathLike[str], findings: StudyFindings) -> None
         partial.write_text(text, encoding="utf-8")
 
 
-def load_findings(path: str | os.PathLike[str]) -> StudyFindings:
+def load_findings(path: str | os.PathLike[str], kind: type = StudyFindings) -> Any:
     """
-    Reads what [`save_findings`] wrote, so that another collection can be put beside it.
+    Reads what [`save_findings`] wrote of a `kind`, so that another collection can be put beside it.
 
     Raises:
         ValueError: If there is no such file, or one with other fields than this version writes.
@@ -328,12 +328,12 @@ def load_findings(path: str | os.PathLike[str]) -> StudyFindings:
     if not path.is_file():
         raise ValueError(f"Expected findings at {path}, found none. Write them with save_findings(path, findings).")
     try:
-        return _read(StudyFindings, json.loads(path.read_text(encoding="utf-8")), "findings")
+        return _read(kind, json.loads(path.read_text(encoding="utf-8")), "findings")
     except ValueError as error:
         raise ValueError(f"{path} does not hold findings of this version ({error}). Make them again.") from error
 
 
-def plain_findings(findings: StudyFindings) -> dict[str, Any]:
+def plain_findings(findings: Any) -> dict[str, Any]:
     """
     Findings as dictionaries, lists, words and numbers.
 
@@ -348,7 +348,7 @@ def plain_findings(findings: StudyFindings) -> dict[str, Any]:
         ValueError: findings.verdict.explained.value must be a finite number, got nan. What is undefined is None.
     """
     plain = _write(findings)
-    _read(StudyFindings, plain, "findings")
+    _read(type(findings), plain, "findings")
     return plain
 
 

@@ -11,14 +11,13 @@ from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from PIL import Image
 
 from .. import __version__
 from ..analysis.findings import StudyFindings, plain_findings
 from ..data.cache_files import whole_file
-from . import numbers
 from .study_view import FIGURES, Thumbnails, compare_studies, describe_study
+from .templates import build_environment
 
 
 VERDICT_ID = "verdict"
@@ -66,7 +65,7 @@ def write_report(
         raise ValueError(f"Expected thumbnails for all of {names} or for each, got {len(sources)}. Put None for none.")
     sheets = map_sheets or {}
     text = (
-        _build_environment()
+        build_environment()
         .get_template("study_report.html")
         .render(
             verdict_id=VERDICT_ID,
@@ -121,23 +120,3 @@ def _plain_verdict(study: StudyFindings) -> dict[str, Any]:
     plain = plain_findings(study)  # refuses what a report cannot show
     names = ("collection", "num_pictures", "num_groups", "scale")
     return {**{name: plain[name] for name in names}, **plain["verdict"]}
-
-
-def _build_environment() -> Environment:
-    environment = Environment(
-        loader=FileSystemLoader(Path(__file__).parent),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.policies["json.dumps_kwargs"] = {"ensure_ascii": False}  # and leaves the order as it is
-    environment.filters |= {
-        "figure": numbers.figure,
-        "interval": numbers.interval,
-        "number": numbers.number,
-        "percent": numbers.percent,
-        "significance": numbers.significance,
-        "count": lambda count: f"{count:,}",
-    }
-    return environment

@@ -1,62 +1,21 @@
 """Cross-validation and ablation as programs, at a size that takes seconds."""
 
-import importlib
 import json
-import sys
-from pathlib import Path
 
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
 from scipy import stats
-from tiny import TINY_RESNET, rated_pictures
-from transformers import ResNetConfig, ResNetModel
-
-from hf_aesthetics import ModalityImageProcessor
 
 
-SCRIPTS = Path(__file__).parents[2] / "scripts"
 RECIPE = [
     *("--dataset", "folder", "--data_dir", "pictures", "--backbone", "backbone", "--num_train_epochs", "2"),
     *("--learning_rate", "3e-3", "--head_learning_rate", "1e-2", "--per_device_train_batch_size", "8"),
-    *("--use_cpu", "--disable_tqdm", "1", "--fold_seeds", "0", "1"),
+    *("--use_cpu", "--disable_tqdm", "1", "--fold_seeds", "0", "1", "--num_resamples", "100"),
 ]
 
 
 CV = [*RECIPE, "--freeze_stages", "1", "--num_folds", "3", "--output_dir", "cv"]
-
-
-@pytest.fixture(scope="module")
-def run():
-    """Runs a program in a folder, in this process, which has imported everything already."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.syspath_prepend(SCRIPTS)
-
-        def run(folder: Path, script: str, *flags: str) -> None:
-            patch.chdir(folder)
-            importlib.import_module(script).main([*flags])
-
-        yield run
-        for script in ("ablate", "cross_validate"):
-            sys.modules.pop(script, None)
-
-
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory):
-    """Thirty pictures rated by their brightness, and a tiny backbone."""
-    folder = tmp_path_factory.mktemp("folder")
-    (folder / "pictures").mkdir()
-    lines = ["file_name,split," + ",".join(f"votes_{rating}" for rating in range(1, 6))]
-    for index, row in enumerate(rated_pictures(30, seed=5)):
-        row["image"].save(folder / "pictures" / f"{index}.png")
-        split = "train" if index < 18 else "validation" if index < 24 else "test"
-        lines.append(f"{index}.png,{split}," + ",".join(map(str, row["vote_counts"])))
-    (folder / "pictures" / "ratings.csv").write_text("\n".join(lines) + "\n")
-    ResNetModel(ResNetConfig(**{k: v for k, v in TINY_RESNET.items() if k != "model_type"})).save_pretrained(
-        folder / "backbone"
-    )
-    ModalityImageProcessor(size={"height": 32, "width": 32}).save_pretrained(folder / "backbone")
-    return folder
 
 
 @pytest.fixture(scope="module")
