@@ -7,6 +7,7 @@ Knows nothing about models; it reads arguments, calls `scoring` or `explain`, an
 import argparse
 import heapq
 import io
+import math
 import sys
 from collections import deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -148,7 +149,7 @@ def _explain(arguments: argparse.Namespace) -> int:
     if scorer.notice:
         print(f"Note: {scorer.notice}\n")
     score, best = explanations[0].score, model.config.max_score
-    print(f"{score:.1f} of {best:g} by {scorer.id} ({scorer.preprocessing})")
+    print(f"{score:.{_decimals(best - model.config.min_score)}f} of {best:g} by {scorer.id} ({scorer.preprocessing})")
     print(f"What raises the score is orange, what lowers it is blue in {arguments.output}")
     return 0
 
@@ -221,10 +222,11 @@ def format_table(rows: "Sequence[PictureScore]", max_score: float) -> list[str]:
     if not rows:
         return []
     ratings = list(rows[0].distribution)
+    decimals = _decimals(float(ratings[-1]) - float(ratings[0]))
     cells = [("score", "percentile", f"{ratings[0]}-{ratings[-1]}", "file")]
     for row in rows:
-        spread = "" if row.score_std is None else f" ± {row.score_std:.1f}"
-        score = f"{row.score:.1f}{spread} of {max_score:g}"
+        spread = "" if row.score_std is None else f" ± {row.score_std:.{decimals}f}"
+        score = f"{row.score:.{decimals}f}{spread} of {max_score:g}"
         percentile = "-" if row.percentile is None else f"{row.percentile:.0f}"
         # a line break in a name would break the table, an escape sequence would command the terminal
         name = row.path if row.path.isprintable() else repr(row.path)[1:-1]
@@ -234,6 +236,11 @@ def format_table(rows: "Sequence[PictureScore]", max_score: float) -> list[str]:
         f"{score:>{widths[0]}}  {percentile:>{widths[1]}}  {shares:<{widths[2]}}  {name}"
         for score, percentile, shares, name in cells
     ]
+
+
+def _decimals(span: float) -> int:
+    """Places behind the point that tell scores of a scale apart: one from 1 to 10, two from 0 to 1."""
+    return max(1, 2 - math.ceil(math.log10(span)))
 
 
 def _draw_shares(distribution: Mapping[str, float | None]) -> str:

@@ -27,6 +27,7 @@ FLOORS = {
     "pipelines": 4,
     "explain": 5,
     "scoring": 5,
+    "advice": 6,
     "evaluation": 6,
     "analysis": 7,
     "cards": 8,

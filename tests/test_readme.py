@@ -77,3 +77,15 @@ def test_picture_of_the_first_screen_is_small_and_ours():
     with Image.open(ROOT / ".github" / "scenes.jpg") as picture:
         assert picture.width >= 1000
     assert (ROOT / ".github" / "scenes.jpg").stat().st_size < 300_000
+
+
+def test_recipes_run_one_after_another(demo_folder, monkeypatch, capsys):
+    monkeypatch.chdir(demo_folder)
+    recipes = re.search(r"<!-- snippet: recipes -->\n## Recipes\n(.*?)\n## ", README, re.S)[1]
+    names: dict = {}
+    for snippet in re.findall(r"```python\n(.*?)```", recipes, re.S):
+        exec(snippet, names)
+    scores = [float(line.split()[0]) for line in capsys.readouterr().out.splitlines()]
+    assert len(scores) == 4 and scores[0] >= scores[1]
+    assert names["best_first"]["predicted_score"][:] == sorted(names["scored"]["predicted_score"], reverse=True)
+    assert len(names["top_tenth"]) == 1 and names["images"].grad.abs().sum() > 0 and len(names["rewards"]) == 3

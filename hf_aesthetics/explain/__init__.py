@@ -3,17 +3,21 @@
 How faithful they are is measured in `faithfulness.py`, which needs the extra `evaluation`.
 """
 
-from .explanation import METHODS, Explanation, explain, explain_prediction
+from .covering import CoveringCost, covering_cost
+from .explanation import METHODS, Explanation, explain, explain_prediction, place_in_picture
 from .overlay import draw_explanations, overlay
 from .prediction import Prediction
 
 
 __all__ = [
     "METHODS",
+    "CoveringCost",
     "Explanation",
     "Prediction",
+    "covering_cost",
     "draw_explanations",
     "explain",
     "explain_prediction",
     "overlay",
+    "place_in_picture",
 ]

@@ -106,7 +106,7 @@ def explain(
     prediction = Prediction(model, make_pixel_values(processor, [picture], maps, extractor), target)
     heat = explain_prediction(prediction, method, **options)
     score = Prediction(model, prediction.inputs).values(prediction.pixel_values).item()
-    return Explanation(_place_in_picture(heat, picture.size, processor), method, score, target)
+    return Explanation(place_in_picture(heat, picture.size, processor), method, score, target)
 
 
 def explain_prediction(prediction: Prediction, method: str = "grad_cam", **options: Any) -> torch.Tensor:
@@ -136,8 +136,21 @@ def explain_prediction(prediction: Prediction, method: str = "grad_cam", **optio
     return _resize(heat, *prediction.inputs["pixel_values"].shape[-2:])
 
 
-def _place_in_picture(heat: torch.Tensor, size: tuple[int, int], processor: Any) -> np.ndarray:
-    """What the model saw, back in the frame of the picture; the longer side of what it saw stays as long."""
+def place_in_picture(heat: torch.Tensor, size: tuple[int, int], processor: Any) -> np.ndarray:
+    """
+    Heat of what the model saw, back in the frame of the picture: [`Explanation.heat`].
+
+    Args:
+        heat (`torch.Tensor` of shape `(height, width)`):
+            What [`explain_prediction`] gives.
+        size (`tuple[int, int]`):
+            Width and height of the picture.
+        processor (`BaseImageProcessor`):
+            Which part of the picture the model saw.
+
+    Returns:
+        `np.ndarray`, float32, with 0 where the model did not look. The longer side of what it saw stays as long.
+    """
     width, height = size
     view, crop_fraction = getattr(processor, "view", "squash"), getattr(processor, "crop_fraction", 1.0)
     top, left, box_height, box_width = view_box(height, width, processor.size, view, crop_fraction)

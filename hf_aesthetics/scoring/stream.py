@@ -1,5 +1,5 @@
 """
-Scoring a stream of files: threads read pictures while the model runs, and a bad file is a row, never the end.
+Scoring a stream of pictures: threads read them while the model runs, and a bad one is a row, never the end.
 
 Knows nothing about how rows are stored or shown.
 """
@@ -24,11 +24,12 @@ from .scorer import AestheticScorer
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PictureScore:
     """
-    What a scorer says of one file, or why it cannot: one row of a table of scores.
+    What a scorer says of one picture, or why it cannot: one row of a table of scores.
 
     Args:
         path (`str`):
-            The file as it was given. Bytes of a name that are not UTF-8 are written out, as in `"caf\\udce9.jpg"`.
+            The file as it was given; empty for a picture that is none. Bytes of a name that are not UTF-8 are written
+            out, as in `"caf\\udce9.jpg"`.
         score (`float`, *optional*):
             Predicted mean score in rating units; `None`, as every number, where there is an `error`.
         score_std (`float`, *optional*):
@@ -61,24 +62,24 @@ class PictureScore:
 
 def score_pictures(
     scorer: AestheticScorer,
-    paths: Iterable[str | os.PathLike[str]],
+    pictures: Iterable[Any],
     *,
     batch_size: int = 16,
     num_workers: int | None = None,
 ) -> Iterator[PictureScore]:
     """
-    Scores files: one row each, in their order.
+    Scores pictures: one row each, in their order.
 
     At most `num_workers` whole pictures and the inputs of a few batches are in memory, however many files there are.
-    Batches follow from `paths` and `batch_size` alone, so the number of workers does not change one bit of a score.
+    Batches follow from `pictures` and `batch_size` alone, so the number of workers does not change one bit of a score.
 
     Args:
         scorer ([`AestheticScorer`]):
             The scorer.
-        paths (`Iterable[str | os.PathLike]`):
-            Files, such as [`find_images`] gives them.
+        pictures (`Iterable` of `str`, `os.PathLike`, `bytes`, `PIL.Image.Image`, `np.ndarray` or `torch.Tensor`):
+            Files, such as [`find_images`] gives them, or whatever else [`AestheticScorer.score`] takes.
         batch_size (`int`, *optional*, defaults to 16):
-            Number of files that go through the model together.
+            Number of pictures that go through the model together.
         num_workers (`int`, *optional*):
             Number of threads that read and resize pictures; one for each core of the CPU where it is left out, but no
             more than 8.
@@ -101,11 +102,11 @@ def score_pictures(
         if value < 1:
             raise ValueError(f"`{name}` must be at least 1, got {value}.")
     _ = scorer.extractor  # what is wrong with it must not be told for every file
-    return _stream_scores(scorer, iter(paths), batch_size, num_workers)
+    return _stream_scores(scorer, iter(pictures), batch_size, num_workers)
 
 
 def _stream_scores(
-    scorer: AestheticScorer, paths: Iterator[str | os.PathLike[str]], batch_size: int, num_workers: int
+    scorer: AestheticScorer, pictures: Iterator[Any], batch_size: int, num_workers: int
 ) -> Iterator[PictureScore]:
     # one batch in the model, and work for every thread
     lookahead = batch_size + max(batch_size, num_workers)
@@ -113,8 +114,9 @@ def _stream_scores(
     with ThreadPoolExecutor(num_workers, thread_name_prefix="read-picture") as pool:
         try:
             while True:
-                for path in itertools.islice(paths, lookahead - len(pending)):
-                    pending.append((os.fspath(path), pool.submit(_read_inputs, scorer, path)))
+                for picture in itertools.islice(pictures, lookahead - len(pending)):
+                    path = os.fspath(picture) if isinstance(picture, str | os.PathLike) else ""
+                    pending.append((path, pool.submit(_read_inputs, scorer, picture, path)))
                 if not pending:
                     return
                 batch = [pending.popleft() for _ in range(min(batch_size, len(pending)))]
@@ -123,18 +125,19 @@ def _stream_scores(
             pool.shutdown(cancel_futures=True)
 
 
-def _read_inputs(scorer: AestheticScorer, path: str | os.PathLike[str]) -> BatchFeature | str:
-    """Inputs of the model for one file, or why there are none."""
+def _read_inputs(scorer: AestheticScorer, picture: Any, path: str) -> BatchFeature | str:
+    """Inputs of the model for one picture, or why there are none."""
     try:
-        return scorer.preprocess([path])
+        return scorer.preprocess([picture])
     except ImageReadError as error:
         return str(error)
     except Exception as error:  # one file in a million must not end the run, whatever it is
-        return f"Cannot score {os.fspath(path)!r}: {type(error).__name__} ({' '.join(str(error).split())})."
+        name, reason = repr(path) if path else f"<{type(picture).__name__}>", " ".join(str(error).split())
+        return f"Cannot score {name}: {type(error).__name__} ({reason})."
 
 
 def _score_batch(scorer: AestheticScorer, batch: list[tuple[str, BatchFeature | str]]) -> list[PictureScore]:
-    """The pure step: files with their inputs, or with the reason why there are none, to one row each."""
+    """The pure step: pictures with their inputs, or with the reason why there are none, to one row each."""
     config = scorer.model.config
     provenance: dict[str, Any] = {"scorer": scorer.id, "preprocessing": scorer.preprocessing, "notice": scorer.notice}
     nothing: dict[str, Any] = {
