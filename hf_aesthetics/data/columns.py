@@ -123,7 +123,9 @@ def rating_features(num_bins: int, extra: Mapping[str, Any] | None = None) -> Fe
     )
 
 
-def require_attributes(features: Features | None, attributes: Sequence[str], name: str) -> None:
+def require_attributes(
+    features: Features | None, attributes: Sequence[str], name: str, flag: str = "--attributes"
+) -> None:
     """
     Refuses attributes that are no columns of numbers beside the ratings.
 
@@ -156,7 +158,7 @@ def require_attributes(features: Features | None, attributes: Sequence[str], nam
             problem = "is a part of the ratings" if attribute in COMMON_COLUMNS else problem
             raise ValueError(
                 f"Attributes of {name} are its columns of numbers, {', '.join(numbers) or 'of which it has none'}, "
-                f"but {attribute!r} {problem}. Correct --attributes."
+                f"but {attribute!r} {problem}. Correct {flag}."
             )
 
 

@@ -59,6 +59,7 @@ def load_folder(
     scale: RatingScale | None = None,
     *,
     attributes: Mapping[str, Value] | None = None,
+    score_column: str | None = None,
     max_skipped: float = 0.5,
     validation: float = 0.1,
     test: float = 0.1,
@@ -95,6 +96,8 @@ def load_folder(
             The rating scale.
         attributes (`Mapping[str, Value]`, *optional*):
             The attributes to keep, with their types. By default all, with the types of their values.
+        score_column (`str`, *optional*):
+            Column of means that stands in place of all ratings; then `scale` is that of these means.
         max_skipped (`float`, *optional*, defaults to 0.5):
             Largest share of the pictures that may be left out; 0 for a benchmark, which must be complete.
         validation, test (`float`, *optional*, default to 0.1):
@@ -120,7 +123,7 @@ def load_folder(
     """
     data_dir = Path(data_dir)
     path = _find_table(data_dir, table)
-    content = read_rating_table(path, scale, attributes)
+    content = read_rating_table(path, scale, attributes, score_column)
     return collect_pictures(
         path,
         content.records,

@@ -25,6 +25,7 @@ from .columns import (
 from .hosted import load_hosted
 from .modality_columns import ModalityColumn, add_modality_column, cache_modality_column
 from .splits import SPLITS
+from .targets import with_target
 
 
 # the collections that this package reads from their published layout; those with attributes are all loaded alike
@@ -102,6 +103,7 @@ def load_collection(
     num_proc: int | None = None,
     exclude_ids: str | Path | None = None,
     attributes: Sequence[str] = (),
+    target: str | None = None,
 ) -> RatedCollection:
     """
     Loads a rated collection by name.
@@ -131,6 +133,9 @@ def load_collection(
             File of ids that `"ava"` keeps out of training and validation; see [`~hf_aesthetics.data.ava.load_ava`].
         attributes (`Sequence[str]`, *optional*):
             Columns of numbers that have to be there beside the ratings.
+        target (`str`, *optional*):
+            Column of numbers that stands in place of the ratings; `scale` is then that of these numbers. See
+            [`with_target`].
 
     Raises:
         OSError: If the Hub cannot be reached or refuses, or there is no such repository.
@@ -145,17 +150,37 @@ def load_collection(
     """
     if exclude_ids is not None and name != "ava":
         raise ValueError(f"`exclude_ids` is for the data set 'ava', got {name!r}. Leave it out.")
+    own_scale = scale if target is None else None
     if name in LOCAL_COLLECTIONS:
         if streaming:
             raise ValueError(f"Only a Hub repository can be streamed, got {name!r}. Leave `streaming` out.")
-        local = _load_local(name, data_dir, scale, num_pictures, seed, modality, num_proc, exclude_ids)
-        require_attributes(local.splits["train"].features, attributes, local.name)
-        return local
-    if "/" not in name and not Path(name).is_dir():
+        score_column = None
+        if name == "folder":  # whose table may hold no other ratings
+            own_scale, score_column = scale, target
+        collection = _load_local(
+            name, data_dir, own_scale, num_pictures, seed, modality, num_proc, exclude_ids, score_column
+        )
+        require_attributes(collection.splits["train"].features, attributes, collection.name)
+    elif "/" not in name and not Path(name).is_dir():
         raise ValueError(
             f"`dataset` must be one of {', '.join(LOCAL_COLLECTIONS)} or a Hub repository 'organisation/name', "
             f"got {name!r}."
         )
+    else:
+        collection = _load_hosted(name, data_dir, own_scale, revision, modality, streaming, num_proc, attributes)
+    return collection if target is None else with_target(collection, target, scale)
+
+
+def _load_hosted(
+    name: str,
+    data_dir: str | Path | None,
+    scale: RatingScale | None,
+    revision: str | None,
+    modality: str | None,
+    streaming: bool,
+    num_proc: int | None,
+    attributes: Sequence[str],
+) -> RatedCollection:
     found = load_hosted(
         name,
         revision=revision,
@@ -188,6 +213,7 @@ def _load_local(
     modality: str | None,
     num_proc: int | None,
     exclude_ids: str | Path | None,
+    score_column: str | None,
 ) -> RatedCollection:
     _, map_name = split_modality(modality or "rgb")
     left_out: dict[str, int] = {}
@@ -216,7 +242,7 @@ def _load_local(
         found = load(data_dir, num_proc=num_proc)
         splits, scale, left_out = found.splits, scale or found.scale, found.skipped_by_kind
     else:
-        loaded = folder.load_folder(data_dir, scale=scale, num_proc=num_proc)
+        loaded = folder.load_folder(data_dir, scale=scale, score_column=score_column, num_proc=num_proc)
         name, splits, facts = Path(data_dir).resolve().name, loaded.splits, folder.FACTS
         scale, left_out = loaded.scale, loaded.skipped_by_kind
     for part in SPLITS:

@@ -58,7 +58,10 @@ class _Row(TableRow):
 
 
 def read_rating_table(
-    path: str | Path, scale: RatingScale | None = None, attributes: Mapping[str, Value] | None = None
+    path: str | Path,
+    scale: RatingScale | None = None,
+    attributes: Mapping[str, Value] | None = None,
+    score_column: str | None = None,
 ) -> RatingTable:
     """
     Reads a table of ratings. Its columns tell of which kind it is; [`load_folder`] lists the kinds.
@@ -71,6 +74,8 @@ def read_rating_table(
         attributes (`Mapping[str, Value]`, *optional*):
             The further columns to keep, with their types. By default all columns of numbers or text in which a picture
             has one value, with the types of their values.
+        score_column (`str`, *optional*):
+            Column of means that stands in place of all ratings; `scale` is that of these means.
 
     Returns:
         [`RatingTable`]: Its pictures are in the order of the table.
@@ -91,10 +96,12 @@ def read_rating_table(
     rows = _read_rows(path)
     columns = list(rows[0].cells)
     pictures = _group_by_picture(rows)
-    if "rating" in columns and not _find_vote_columns(columns):
+    if score_column is not None and score_column not in columns:
+        raise ValueError(f"{path.name}: expected a column {score_column!r}, found {columns}. Correct --target.")
+    if score_column is None and "rating" in columns and not _find_vote_columns(columns):
         scale, labels = _count_ratings(pictures, scale, path.name)
     else:
-        scale, labels = _read_votes_or_means(pictures, scale, path.name)
+        scale, labels = _read_votes_or_means(pictures, scale, path.name, score_column)
     types, values = _read_attributes(list(pictures.values()), attributes, path.name)
     records = [
         {"file_name": same[0].file_name, "image_id": image_id, "split": _read_split(same), **labels[i], **values[i]}
@@ -233,7 +240,7 @@ def _find_bin(rating: float, scale: RatingScale) -> int | None:
 
 
 def _read_votes_or_means(
-    pictures: dict[str, list[_Row]], scale: RatingScale | None, table: str
+    pictures: dict[str, list[_Row]], scale: RatingScale | None, table: str, score_column: str | None
 ) -> tuple[RatingScale, list[dict[str, Any]]]:
     """Histograms that the table holds; for a row without votes its mean."""
     for image_id, (first, *others) in pictures.items():
@@ -244,7 +251,10 @@ def _read_votes_or_means(
             )
     rows = [row for (row,) in pictures.values()]
     columns = list(rows[0].cells)
-    vote_columns, mean_column = _find_vote_columns(columns), _find_column(columns, _MEAN_COLUMNS)
+    vote_columns, mean_column, std_column = [], score_column, None
+    if score_column is None:
+        vote_columns = _find_vote_columns(columns)
+        mean_column, std_column = _find_column(columns, _MEAN_COLUMNS), _find_column(columns, _STD_COLUMNS)
     if not vote_columns and mean_column is None:
         raise ValueError(
             f"{table}: expected votes_1 to votes_N, vote_counts, rating or score_mean, found {columns}. Rename one."
@@ -260,7 +270,9 @@ def _read_votes_or_means(
             raise ValueError(f"{table}: expected votes to infer the scale, got means alone. {_GIVE_THE_SCALE}")
         scale = RatingScale(1, num_bins, num_bins)
     labels = [
-        _read_mean(row, scale) if counts is None else vote_statistics(counts, scale, row.place)
+        _read_mean(row, scale, mean_column, std_column)
+        if counts is None
+        else vote_statistics(counts, scale, row.place)
         for row, counts in zip(rows, votes, strict=True)
     ]
     means = [(row.read(mean_column, float), label["score_mean"]) for row, label in zip(rows, labels, strict=True)]
@@ -293,10 +305,8 @@ def _read_votes(row: _Row, vote_columns: list[str]) -> list[Any] | None:
     return None if all(count is None for count in votes) else votes
 
 
-def _read_mean(row: _Row, scale: RatingScale) -> dict[str, Any]:
-    columns = list(row.cells)
-    mean = row.read(_find_column(columns, _MEAN_COLUMNS), float)
-    std = row.read(_find_column(columns, _STD_COLUMNS), float)
+def _read_mean(row: _Row, scale: RatingScale, mean_column: str | None, std_column: str | None) -> dict[str, Any]:
+    mean, std = row.read(mean_column, float), row.read(std_column, float)
     if mean is None:
         raise ValueError(f"{row.place}: expected votes or a mean, found neither. Drop the row.")
     if not scale.min_score <= mean <= scale.max_score:

@@ -52,6 +52,7 @@ def _run(data_args: DataArguments, model_args: ModelArguments, args: AestheticTr
         seed=args.seed,
         exclude_ids=data_args.exclude_ids,
         streaming=data_args.streaming,
+        target=data_args.target,
     )
     with args.main_process_first(desc="loading the data set"):
         asked = {

@@ -25,6 +25,9 @@ class DataArguments:
     min_score: float | None = field(default=None, metadata={"help": "lowest rating, for collections without votes"})
     max_score: float | None = field(default=None, metadata={"help": "highest rating, for collections without votes"})
     num_bins: int | None = field(default=None, metadata={"help": "bins of the scale, for collections without votes"})
+    target: str | None = field(
+        default=None, metadata={"help": "column of numbers to learn in place of the ratings; give its scale"}
+    )
     exclude_ids: str | None = field(
         default=None, metadata={"help": "file of ids that AVA's training must not see, such as a table of EVA"}
     )

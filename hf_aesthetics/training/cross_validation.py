@@ -85,6 +85,7 @@ def load_for_modality(data_args: DataArguments, model_args: ModelArguments) -> R
         modality=model_args.modality if model_args.extractor is None else None,
         exclude_ids=data_args.exclude_ids,
         attributes=model_args.attributes or (),
+        target=data_args.target,
     )
 
 
