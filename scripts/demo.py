@@ -5,7 +5,8 @@
 
 Scenes are rendered and rated by a simulated panel whose taste mixes five causes (`hf_aesthetics/data/rater_panel.py`).
 A small ResNet learns that taste from random weights. Then one network for each modality learns it from its map alone,
-the depth being the renderer's own, and a report says what they explain. Nothing of it is about photographs.
+the depth being the renderer's own, and a report says what they explain. Those that can be asked about any picture are
+kept, with one of named features, for the page that `make space` serves. Nothing of it is about photographs.
 """
 
 import argparse
@@ -20,7 +21,9 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 import torch
+from datasets import DatasetDict
 from PIL import Image, ImageDraw, ImageOps
+from safetensors.torch import load_model
 from transformers import set_seed
 
 from hf_aesthetics import ModalityImageProcessor, NimaConfig, NimaForAestheticAssessment
@@ -31,10 +34,12 @@ from hf_aesthetics.data.rendering import CAUSES
 from hf_aesthetics.data.synthetic import FACTS, load_synthetic
 from hf_aesthetics.evaluation import EvaluationReport, report_table
 from hf_aesthetics.evaluation.cross_validation import OutOfFoldPredictions
+from hf_aesthetics.extraction import needs_network
 from hf_aesthetics.images import find_images
 from hf_aesthetics.metrics import spearman_correlation
-from hf_aesthetics.scoring import AestheticScorer, score_pictures
+from hf_aesthetics.scoring import AestheticScorer, find_companions, score_pictures
 from hf_aesthetics.study import (
+    StudiedModality,
     describe_method,
     find_all,
     findings_table,
@@ -45,6 +50,7 @@ from hf_aesthetics.study import (
 from hf_aesthetics.training import (
     AestheticTrainingArguments,
     ModelArguments,
+    build_scorer,
     describe_training,
     finish_checkpoint,
     train_scorer,
@@ -63,6 +69,7 @@ IMAGE_SIZE = 160
 NUM_EPOCHS = 20
 CUES, CONTROLS = ("saliency", "blur", "depth"), ("gray", "constant")
 CUE_EPOCHS = 4  # they start from the model that sees the picture
+NUM_MEASURED = 320  # training pictures whose features with names are measured, which takes long
 NAMES = ("1_best", "2_good", "3_middling", "4_poor", "5_worst")
 
 
@@ -138,10 +145,17 @@ def main() -> None:
     sheet = draw_sheet(collection, report, arguments.output_dir / "scenes.jpg")
 
     print("\n5. One network for each modality, and what they explain")
-    findings = study_modalities(collection, report, args, folder, arguments.output_dir)
+    studied, findings = study_modalities(collection, report, args, folder, arguments.output_dir)
     print(f"\n{findings_table(findings)}")
 
-    print(f"\ncheckpoint, card, evaluation: {folder}\npictures: {pictures}, {sheet}")
+    print("\n6. What the page needs beside the model, to say why")
+    finish_cues(studied, args, arguments.output_dir)
+    finish_named_features(collection, args, arguments.output_dir / "handcrafted")
+    for name, companion in find_companions(folder).items():
+        error = EvaluationReport.load(Path(companion, "evaluation")).metrics["mae"]
+        print(f"  {name}: off by {error:.2f} on average  {arguments.output_dir / Path(companion).name}")
+
+    print(f"\ncheckpoint, card, evaluation: {folder}\npictures: {pictures}, {sheet}\npage: make space")
     print(f"report: {arguments.output_dir / 'report.html'}")
     print(f"{time.monotonic() - started:.0f} s in all")
     if arguments.num_train_epochs >= NUM_EPOCHS and (srcc < 0.8 * ceiling or srcc < floor + 0.15):
@@ -154,7 +168,7 @@ def study_modalities(
     args: AestheticTrainingArguments,
     checkpoint: Path,
     output_dir: Path,
-) -> StudyFindings:
+) -> tuple[list[StudiedModality], StudyFindings]:
     """Trains a network on each map, from the one that sees the picture, and reports what the test pictures say."""
     studied = []
     for name in ("rgb", *CUES, *CONTROLS):
@@ -167,12 +181,58 @@ def study_modalities(
     predictions, choices = {"rgb": predictions_of(report, collection, args.seed)}, {}
     for each in studied[1:]:
         print(f"  {each.name}: {each.source}", flush=True)
-        predictions[each.name], choices[each.name] = train_modality(each, fold_args, args, depths=[0])
+        predictions[each.name], choices[each.name] = train_modality(
+            each, fold_args, args, depths=[0], keep_weights=True
+        )
     method = describe_method(studied, choices, fold_args, args, command="make demo")
     method |= {"network": "NIMA over a small ResNet", "start": "rgb from random weights, the others from rgb"}
     findings = find_all(studied, predictions, method)
     write_study(output_dir, findings, studied)
-    return findings
+    return studied, findings
+
+
+def finish_cues(studied: list[StudiedModality], args: AestheticTrainingArguments, output_dir: Path) -> None:
+    """Makes checkpoints of the study's models of cues; but not of depth, which of other pictures nobody renders."""
+    for each in studied:
+        if each.name not in CUES or needs_network(each.name):
+            continue
+        model, processor = build_scorer(each.model_args, each.collection.scale)
+        load_model(model, output_dir / "study" / each.name / f"seed{args.seed}-fold0.safetensors")
+        epochs = min(CUE_EPOCHS, args.num_train_epochs)
+        training = {"start": "the model that sees the picture", "epochs": f"{epochs:g}", "seed": args.seed}
+        finish_checkpoint(
+            model,
+            processor,
+            each.collection,
+            output_dir / f"nima-{each.name}",
+            training=training,
+            license="apache-2.0",
+            command="make demo",
+            seed=args.seed,
+        )
+
+
+def finish_named_features(collection: RatedCollection, args: AestheticTrainingArguments, folder: Path) -> None:
+    """Fits the model of named features in closed form, to some of the training pictures."""
+    train = collection.splits["train"]
+    some = train.select(range(min(NUM_MEASURED, len(train))))
+    collection = replace(collection, splits=DatasetDict({**collection.splits, "train": some}))
+    args = copy(args)
+    args.output_dir, args.linear_probe, args.num_train_epochs = str(folder), True, 0
+    args.crop_fraction, args.random_flip = 1.0, False
+    model, processor = build_scorer(ModelArguments(model_type="handcrafted"), collection.scale)
+    model.config.notice = FACTS.notice
+    trainer = train_scorer(model, processor, collection, args)
+    finish_checkpoint(
+        trainer.model,
+        processor,
+        collection,
+        folder,
+        training=describe_training(trainer, collection),
+        license="apache-2.0",
+        command="make demo",
+        seed=args.seed,
+    )
 
 
 def predictions_of(report: EvaluationReport, collection: RatedCollection, seed: int) -> OutOfFoldPredictions:

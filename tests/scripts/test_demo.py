@@ -11,6 +11,7 @@ from hf_aesthetics.analysis.findings import load_findings
 from hf_aesthetics.evaluation import EvaluationReport
 from hf_aesthetics.hub import check_checkpoint
 from hf_aesthetics.reports import read_verdict
+from hf_aesthetics.scoring import AestheticScorer, Reliability, find_companions
 
 
 SCRIPT = Path(__file__).parents[2] / "scripts" / "demo.py"
@@ -59,3 +60,17 @@ def test_it_ends_in_a_report_of_all_modalities_of_the_same_test_pictures(demonst
     assert "Demonstration, trained on rendered scenes." in findings.limits
     (verdict,) = read_verdict(folder / "report.html")
     assert verdict["sentence"] in printed
+
+
+def test_what_the_page_needs_lies_beside_the_model(demonstration):
+    folder, printed = demonstration
+    found = find_companions(folder / "nima")
+    beside = {"saliency": "nima-saliency", "blur": "nima-blur", "handcrafted": "handcrafted"}
+    assert {name: Path(path).name for name, path in found.items()} == beside
+    for name, path in found.items():
+        check_checkpoint(Path(path))
+        scorer = AestheticScorer.from_pretrained(path)
+        reliability = Reliability.of_scorer(scorer)
+        assert reliability is not None and f"{name}: off by {reliability.error:.2f} on average  demo/" in printed
+        assert scorer.notice == "demonstration, trained on rendered scenes"
+        assert 1 <= scorer.score([folder / "pictures" / "1_best.jpg"])[0]["score"] <= 10
