@@ -33,6 +33,7 @@ from hf_aesthetics.data.rater_panel import RaterPanel
 from hf_aesthetics.data.synthetic import FACTS, load_synthetic
 from hf_aesthetics.training import AestheticTrainingArguments, DataArguments, ModelArguments
 from hf_aesthetics.training.cross_validation import FoldArguments, cross_validate, load_mapped
+from hf_aesthetics.training.program_errors import errors_in_one_line
 
 
 def transfer_cells(arguments: argparse.Namespace) -> dict[str, list[str]]:
@@ -81,6 +82,7 @@ def contested_scenes(num_pictures: int, cause: str) -> RatedCollection:
     return RatedCollection(f"rendered scenes, contested by {cause}", splits, panel.scale, FACTS)
 
 
+@errors_in_one_line()
 def main(argv: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter, allow_abbrev=False

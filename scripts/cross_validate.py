@@ -15,8 +15,10 @@ from transformers import HfArgumentParser
 from hf_aesthetics.evaluation.cross_validation import figures_table
 from hf_aesthetics.training import AestheticTrainingArguments, DataArguments, ModelArguments
 from hf_aesthetics.training.cross_validation import FoldArguments, cross_validate, load_mapped
+from hf_aesthetics.training.program_errors import errors_in_one_line
 
 
+@errors_in_one_line()
 def main(argv: list[str] | None = None) -> None:
     parser = HfArgumentParser((DataArguments, ModelArguments, FoldArguments, AestheticTrainingArguments))
     data_args, model_args, fold_args, args = parser.parse_args_into_dataclasses(args=argv)

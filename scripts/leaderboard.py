@@ -41,6 +41,7 @@ from hf_aesthetics.training.leaderboard import (
     measure_transfer,
     run_entry,
 )
+from hf_aesthetics.training.program_errors import errors_in_one_line
 
 
 @dataclass
@@ -61,6 +62,7 @@ class LeaderboardArguments:
     speed_pictures: int = field(default=32, metadata={"help": "pictures that go through each model to time it"})
 
 
+@errors_in_one_line()
 def main(argv: list[str] | None = None) -> None:
     argv = sys.argv[1:] if argv is None else argv
     parser = HfArgumentParser(
@@ -73,7 +75,8 @@ def main(argv: list[str] | None = None) -> None:
         flags = [flag for each in board_args.adjust for flag in _flags_of(each, name)]
         _, *given = parser.parse_args_into_dataclasses(args=[*argv, *flags])
         recipes[name] = entry_recipe(name, Recipe(given[0], given[1], given[3]))
-    collection = load_mapped(data_args, model_args)
+    # they see the same maps, and one of them may read more columns
+    collection = load_mapped(data_args, recipes.get("aadb_net", next(iter(recipes.values()))).model)
     scale, pictures, draws = collection.scale, all_pictures(collection), fold_args.num_resamples
 
     rows = []
@@ -103,7 +106,7 @@ def main(argv: list[str] | None = None) -> None:
         portable_command(argv, "python scripts/leaderboard.py"),
         f"{args.device.type}, {torch.get_num_threads()} threads",
         fold_args.reliability,
-        find_leakage(collection, fold_args, entries),
+        find_leakage(collection, fold_args, {row.name: entries[row.name] for row in rows if row.name in entries}),
         [
             measure_transfer(name, recipes[name], collection, board_args.transfer_by)
             for name in (board_args.transfer_entries if board_args.transfer_by else ())
@@ -122,8 +125,8 @@ def _flags_of(adjustment: str, name: str) -> list[str]:
     entry, colon, rest = adjustment.partition(":")
     flag, equals, value = rest.partition("=")
     if not (colon and equals and entry in ENTRIES):
-        sys.exit(
-            f"error: --adjust must be ENTRY:FLAG=VALUE with an entry of {', '.join(ENTRIES)}, got {adjustment!r}."
+        raise ValueError(
+            f"--adjust must be ENTRY:FLAG=VALUE with an entry of {', '.join(ENTRIES)}, got {adjustment!r}."
         )
     return [f"--{flag}", *value.split(",")] if entry == name else []
 

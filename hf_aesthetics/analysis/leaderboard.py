@@ -327,11 +327,13 @@ def conclusions(board: Leaderboard) -> list[str]:
 
 def _leakage_words(leakage: Leakage) -> str:
     if not leakage.num_leaked:
-        return "No test picture has a near-duplicate in the training part of its fold."
+        return "No test picture has a near-duplicate in the training part of the fold."
     name, srcc = next(iter(leakage.srcc_without.items()))
+    number = leakage.num_leaked
+    pictures, them = ("test picture has", "it") if number == 1 else ("test pictures have", "them")
     return (
-        f"{leakage.num_leaked} test pictures have a near-duplicate in the training part of their fold; without them "
-        f"{name} has {_words(srcc)}."
+        f"{number} {pictures} a near-duplicate in the training part of the fold; without {them} {name} has "
+        f"{_words(srcc)}."
     )
 
 

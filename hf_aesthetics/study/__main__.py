@@ -9,7 +9,6 @@ is finished is not done again: a study that was stopped goes on by the same comm
 HF_AESTHETICS_TRACEBACK=1 in the environment it is the whole traceback.
 """
 
-import os
 import sys
 from pathlib import Path
 
@@ -19,6 +18,7 @@ from ..analysis.findings import load_findings
 from ..training import AestheticTrainingArguments, DataArguments, ModelArguments
 from ..training.arguments import portable_command
 from ..training.cross_validation import PREDICTIONS_FILE, FoldArguments
+from ..training.program_errors import errors_in_one_line
 from .analyse import find_all
 from .arguments import StudyArguments
 from .degradations import DEGRADATIONS, degrade
@@ -34,15 +34,10 @@ def main(argv: list[str] | None = None) -> None:
         prog="python -m hf_aesthetics.study",
         description="Trains models of all modalities on a rated collection and reports what they explain.",
     )
-    try:
+    with errors_in_one_line():
         data_args, model_args, fold_args, study_args, args = parser.parse_args_into_dataclasses(args=argv)
         command = portable_command(sys.argv[1:] if argv is None else argv, "python -m hf_aesthetics.study")
         _run(data_args, model_args, fold_args, study_args, args, command)
-    except (ValueError, OSError, KeyError, ImportError) as error:
-        if os.environ.get("HF_AESTHETICS_TRACEBACK"):
-            raise
-        print(f"error: {' '.join(str(error).split())}", file=sys.stderr)
-        sys.exit(2)
 
 
 def _run(

@@ -6,7 +6,6 @@
 An error is one line; with HF_AESTHETICS_TRACEBACK=1 in the environment it is the whole traceback.
 """
 
-import os
 import sys
 from functools import partial
 from pathlib import Path
@@ -16,10 +15,11 @@ from transformers import HfArgumentParser, set_seed
 
 from ..data.loading import load_collection
 from ..evaluation import report_table
-from ..hub import HubPublishError, push_checkpoint, require_replaceable
+from ..hub import push_checkpoint, require_replaceable
 from .arguments import AestheticTrainingArguments, DataArguments, ModelArguments, portable_command
 from .checkpoint import describe_collection, describe_training, finish_checkpoint
 from .preparation import build_scorer, map_collection, name_backbone
+from .program_errors import errors_in_one_line
 from .trainer import train_scorer
 
 
@@ -30,14 +30,9 @@ def main(argv: list[str] | None = None) -> None:
         prog="python -m hf_aesthetics.training",
         description="Trains a scorer on a rated collection, evaluates it, and writes a checkpoint with its card.",
     )
-    try:
+    with errors_in_one_line():
         data_args, model_args, args = parser.parse_args_into_dataclasses(args=argv)
         _run(data_args, model_args, args, portable_command(sys.argv[1:] if argv is None else argv))
-    except (ValueError, OSError, KeyError, ImportError, HubPublishError) as error:
-        if os.environ.get("HF_AESTHETICS_TRACEBACK"):
-            raise
-        print(f"error: {' '.join(str(error).split())}", file=sys.stderr)
-        sys.exit(2)
 
 
 def _run(data_args: DataArguments, model_args: ModelArguments, args: AestheticTrainingArguments, command: str) -> None:

@@ -88,7 +88,7 @@ def test_sentences_follow_from_the_intervals(board):
 
 def test_near_duplicates_are_told_whether_there_are_any_or_none(board):
     none = replace(board, leakage=Leakage(0, [], {}))
-    assert "No test picture has a near-duplicate in the training part of its fold." in conclusions(none)
+    assert "No test picture has a near-duplicate in the training part of the fold." in conclusions(none)
     some = Leakage(2, [DuplicatePair("001", "002", 0.97)], {"good": Estimate(0.8, 0.7, 0.9)})
     assert "2 test pictures have a near-duplicate" in conclusions(replace(board, leakage=some))[-1]
     assert conclusions(replace(board, leakage=some))[-1].endswith("without them good has 0.80 [0.70, 0.90].")
