@@ -104,7 +104,7 @@ def main(argv: list[str] | None = None) -> None:
         list(first.seeds),
         rows,
         portable_command(argv, "python scripts/leaderboard.py"),
-        f"{args.device.type}, {torch.get_num_threads()} threads",
+        f"{args.device.type}, threads: {torch.get_num_threads()}",
         fold_args.reliability,
         find_leakage(collection, fold_args, {row.name: entries[row.name] for row in rows if row.name in entries}),
         [
