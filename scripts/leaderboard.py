@@ -42,6 +42,7 @@ from hf_aesthetics.training.leaderboard import (
     run_entry,
 )
 from hf_aesthetics.training.program_errors import errors_in_one_line
+from hf_aesthetics.training.transfer import split_by_column
 
 
 @dataclass
@@ -77,6 +78,11 @@ def main(argv: list[str] | None = None) -> None:
         recipes[name] = entry_recipe(name, Recipe(given[0], given[1], given[3]))
     # they see the same maps, and one of them may read more columns
     collection = load_mapped(data_args, recipes.get("aadb_net", next(iter(recipes.values()))).model)
+    if board_args.transfer_by:  # not after hours of training
+        split_by_column(collection, board_args.transfer_by)
+        for name in board_args.transfer_entries:
+            if name not in recipes:
+                raise ValueError(f"--transfer_entries must be some of the entries, {', '.join(names)}, got {name!r}.")
     scale, pictures, draws = collection.scale, all_pictures(collection), fold_args.num_resamples
 
     rows = []

@@ -275,7 +275,12 @@ def make_folds(collection: RatedCollection, pictures: Dataset, fold_args: FoldAr
         ends = np.cumsum([len(collection.splits[name]) for name in SPLITS])
         folds = [Fold(*np.split(np.arange(ends[-1]), ends[:-1]))]
     else:
-        groups = pictures[fold_args.groups or "image_id"][:]
+        column = fold_args.groups or "image_id"
+        if column not in pictures.column_names:
+            raise ValueError(
+                f"--groups must be a column of {collection.name}, {', '.join(pictures.column_names)}, got {column!r}."
+            )
+        groups = pictures[column][:]
         folds = grouped_folds(groups, fold_args.num_folds, seed, fold_args.validation_share)
     generator = np.random.default_rng(seed)
     orders = [generator.permutation(fold.train) for fold in folds]

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 from tiny import TINY_RESNET, rated_pictures
-from transformers import ResNetConfig, ResNetModel
+from transformers import ResNetConfig, ResNetModel, set_seed
 
 from hf_aesthetics import ModalityImageProcessor
 
@@ -40,6 +40,7 @@ def folder(tmp_path_factory):
         split = "train" if index < 18 else "validation" if index < 24 else "test"
         lines.append(f"{index}.png,{split},{('sea', 'sky')[index % 2]}," + ",".join(map(str, row["vote_counts"])))
     (folder / "pictures" / "ratings.csv").write_text("\n".join(lines) + "\n")
+    set_seed(0)
     ResNetModel(ResNetConfig(**{k: v for k, v in TINY_RESNET.items() if k != "model_type"})).save_pretrained(
         folder / "backbone"
     )

@@ -68,7 +68,7 @@ def test_finished_entries_are_not_trained_again_and_others_join(board, folder, r
     found = load_findings(folder / "board" / "leaderboard.json", Leaderboard)
     assert found.command.startswith("python scripts/leaderboard.py --dataset folder")
     (transfer,) = found.transfers  # light is light, wherever it was learnt
-    assert transfer.num_pictures == {"sea": 15, "sky": 15} and transfer.cells["sea"]["sky"].srcc.low > 0.5
+    assert transfer.num_pictures == {"sea": 15, "sky": 15} and transfer.cells["sea"]["sky"].srcc.value > 0.5
 
 
 @pytest.mark.parametrize(
@@ -76,6 +76,8 @@ def test_finished_entries_are_not_trained_again_and_others_join(board, folder, r
     [
         (["--adjust", "nina:image_size=32"], "error: --adjust must be ENTRY:FLAG=VALUE with an entry of "),
         (["--entries", "nina"], "error: An entry must be one of handcrafted, "),
+        (["--transfer_by", "palce"], "error: pictures must have the column to part it by, got 'palce'."),
+        (["--transfer_by", "place"], "error: --transfer_entries must be some of the entries, handcrafted, nima, "),
     ],
 )
 def test_a_wrong_entry_is_one_line(folder, run, capsys, flags, told):
