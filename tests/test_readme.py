@@ -69,7 +69,7 @@ def test_every_flag_named_here_is_one():
     others = {"model", "output", "method", "splits"}  # of hf-aesthetics and prepare_oasis.py
     others |= {"config_file", "num_processes", "dry_run"}  # of accelerate and release.py
     others |= {"random_epochs", "work_dir", "fastdepth", "oasis_dir"}  # of ablate.py and prove_causes.py
-    others |= {"transfer_by", "adjust", "methods"}  # of leaderboard.py and measure_explanations.py
+    others |= {"transfer_by", "adjust", "methods", "num_pictures"}  # of leaderboard.py, measure_explanations.py
     flags = {flag.replace("-", "_") for flag in re.findall(r"--([a-z][a-z_-]+)", README)}
     assert flags <= fields | others, flags - fields - others
 
