@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test quality style release wheel clean
+.PHONY: help demo space test browser quality style release wheel clean
 
 help:  ## show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -13,8 +13,18 @@ help:  ## show this list
 demo: $(STAMP)  ## render pictures, train, measure, publish into outputs/demo, use the result and explain it
 	$(BIN)/python scripts/demo.py
 
+space: $(STAMP)  ## serve the page on this machine, with the demo's checkpoint or make space MODEL_ID=<checkpoint>
+	$(BIN)/python -m pip install --quiet --editable ".[space]"
+	MODEL_ID="$(MODEL_ID)" $(BIN)/python spaces/image_aesthetics/app.py
+
 test: $(STAMP)  ## run the whole test suite with coverage
 	$(BIN)/python -m pytest --numprocesses auto --dist loadfile --cov --cov-report=term-missing:skip-covered --cov-fail-under=90
+
+browser: $(STAMP)  ## install what the tests of the page need, and are skipped without: gradio, playwright, a browser
+	$(BIN)/python -m pip install --quiet --editable ".[space]" --group browser
+	@for name in chromium chromium-browser google-chrome; do command -v $$name && exit; done; \
+	if [ "$$(id -u)" != 0 ]; then as_root="sudo --non-interactive"; fi; \
+	$$as_root apt-get update --quiet=2 && $$as_root apt-get install --quiet=2 --no-install-recommends chromium
 
 quality: $(STAMP)  ## check style and types
 	$(BIN)/python -c "import hf_aesthetics"

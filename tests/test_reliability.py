@@ -1,12 +1,8 @@
 import json
-import os
 import shutil
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
-from local_hub import LocalHub
 from tiny import PROCESSOR, TINY_RESNET, tiny_model
 
 from hf_aesthetics import HandcraftedConfig, HandcraftedForAestheticAssessment, HandcraftedImageProcessor
@@ -49,30 +45,6 @@ def test_a_report_of_other_weights_is_none(nima):
 def test_without_a_report_nothing_is_known(nima):
     shutil.rmtree(nima / "evaluation", ignore_errors=True)
     assert Reliability.of_scorer(AestheticScorer.from_pretrained(nima, device="cpu")) is None
-
-
-ON_THE_HUB = """
-import sys
-from hf_aesthetics.hub.commits import push_folder
-from hf_aesthetics.scoring import AestheticScorer, Reliability, find_companions
-for name in ("rgb", "blur"):
-    push_folder(sys.argv[1], f"alice/nima-tiny-{name}-parks")
-print(Reliability.of_scorer(AestheticScorer.from_pretrained("alice/nima-tiny-rgb-parks", device="cpu")))
-print(find_companions("alice/nima-tiny-rgb-parks"))
-"""
-
-
-def test_both_are_found_on_the_hub(nima, tmp_path):
-    write_report(nima, [0.1, 0.5])
-    with LocalHub() as hub:
-        environment = {**os.environ, **hub.env("hf_write", tmp_path)}
-        program = [sys.executable, "-c", ON_THE_HUB, str(nima)]
-        result = subprocess.run(program, env=environment, capture_output=True, text=True)
-    assert result.returncode == 0, result.stderr
-    assert result.stdout.splitlines() == [
-        "Reliability(error=0.25, knows_spread=True, num_images=40, dataset_name='parks')",
-        "{'blur': 'alice/nima-tiny-blur-parks'}",
-    ]
 
 
 def test_companions_are_the_folders_beside_with_the_same_scale(nima):

@@ -10,6 +10,7 @@ import shutil
 import signal
 import threading
 from collections.abc import Generator, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -341,6 +342,13 @@ def test_order_is_kept_and_twins_agree(scorer, photos):
     by_path = {path: {row.score or 0 for row in rows if row.path == str(path)} for path in photos}
     assert all(max(scores) - min(scores) <= 1e-5 for scores in by_path.values())
     assert len({max(scores) for scores in by_path.values()}) == len(photos), "different pictures score alike"
+
+
+def test_a_function_is_asked_for_its_picture_and_may_fail(scorer, photos):
+    asked = [partial(read_image, photos[0]), partial(read_image, photos[1], max_pixels=10)]
+    good, bad = score_pictures(scorer, asked)
+    assert good.score == scorer.score([photos[0]])[0]["score"]
+    assert bad.score is None and "at most 10 pixels" in bad.error
 
 
 def test_a_stream_without_end_is_read_only_a_few_batches_ahead(scorer, photos):

@@ -24,15 +24,16 @@ def find_companions(checkpoint: str | os.PathLike[str]) -> dict[str, str]:
     """
     Finds the checkpoints beside one that sees the picture: the folders next to its folder whose scale is the same; on
     the Hub the repositories of the same owner that are called alike but for the modality, as in
-    `"org/nima-mobilenet_v2-saliency-parks"` for `"org/nima-mobilenet_v2-rgb-parks"`.
+    `"org/nima-mobilenet_v2-saliency-parks"` for `"org/nima-mobilenet_v2-rgb-parks"`, and
+    `"org/handcrafted-rgb-parks"`.
 
     Args:
         checkpoint (`str` or `os.PathLike`):
             A folder, or a repository on the Hub.
 
     Returns:
-        `dict[str, str]`: Checkpoints by modality in the order of `MODALITIES`, and, of folders, one of named features
-        under `"handcrafted"`. Of several folders for one modality the first by name.
+        `dict[str, str]`: Checkpoints by modality in the order of `MODALITIES`, and one of named features under
+        `"handcrafted"`. Of several folders for one modality the first by name.
 
     Raises:
         OSError: If the Hub cannot be reached or refuses.
@@ -108,6 +109,7 @@ def _find_repositories(repository: str) -> dict[str, str]:
     if not mark:
         return {}
     names = {name: f"{before}-{name}-{after}" for name in MODALITIES if name != "rgb"}
+    names[HANDCRAFTED] = f"{repository.rpartition('/')[0]}/{HANDCRAFTED}-rgb-{after}"
     with reading_from_hub(repository):
         api = HfApi()
         return {name: other for name, other in names.items() if api.file_exists(other, "config.json")}

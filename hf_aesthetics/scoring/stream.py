@@ -77,7 +77,8 @@ def score_pictures(
         scorer ([`AestheticScorer`]):
             The scorer.
         pictures (`Iterable` of `str`, `os.PathLike`, `bytes`, `PIL.Image.Image`, `np.ndarray` or `torch.Tensor`):
-            Files, such as [`find_images`] gives them, or whatever else [`AestheticScorer.score`] takes.
+            Files, such as [`find_images`] gives them, or whatever else [`AestheticScorer.score`] takes; or functions
+            that return such a picture when a thread is ready to read it.
         batch_size (`int`, *optional*, defaults to 16):
             Number of pictures that go through the model together.
         num_workers (`int`, *optional*):
@@ -128,7 +129,7 @@ def _stream_scores(
 def _read_inputs(scorer: AestheticScorer, picture: Any, path: str) -> BatchFeature | str:
     """Inputs of the model for one picture, or why there are none."""
     try:
-        return scorer.preprocess([picture])
+        return scorer.preprocess([picture() if callable(picture) else picture])
     except ImageReadError as error:
         return str(error)
     except Exception as error:  # one file in a million must not end the run, whatever it is

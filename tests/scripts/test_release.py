@@ -11,11 +11,13 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+import yaml
 from huggingface_hub import ModelCard
 from local_hub import LocalHub
 from PIL import Image
 from test_hub import noise_dataset, run
 
+from hf_aesthetics import HandcraftedConfig, HandcraftedForAestheticAssessment, HandcraftedImageProcessor
 from hf_aesthetics.cards import PROVENANCE_FIELD, render_model_card
 from hf_aesthetics.data import oasis, synthetic
 from hf_aesthetics.data.columns import DatasetFacts
@@ -28,6 +30,8 @@ from hf_aesthetics.scoring import AestheticScorer
 ROOT = Path(__file__).parents[2]
 SCRIPT = ROOT / "scripts" / "release.py"
 CLOSED = DatasetFacts(name="closed", license="none", weights=Permission(False, "its owner forbids it"))
+OF_PHOTOGRAPHS, OF_FEATURES = "nima-mobilenet_v2-rgb-oasis", "handcrafted-rgb-oasis"
+FREE = {"license": "cc-by-nc-4.0"}
 # folder in outputs/, data of its report, arguments of its card
 CHECKPOINTS = {
     "demo/nima": ("scenes", {"facts": synthetic.FACTS, "license": "apache-2.0"}),
@@ -62,7 +66,7 @@ import json, sys
 import evaluate
 from datasets import load_dataset
 from hf_aesthetics.data.loading import load_collection
-from hf_aesthetics.scoring import AestheticScorer
+from hf_aesthetics.scoring import AestheticScorer, Reliability, find_companions
 
 metric = evaluate.load("acme/image_aesthetics_metric")
 votes = [[0.1, 0.2, 0.7], [0.5, 0.3, 0.2], [0.2, 0.6, 0.2]]
@@ -71,6 +75,7 @@ ratings = load_collection("acme/oasis-beauty-ratings", data_dir=sys.argv[1])
 print(json.dumps({
     "srcc": metric.compute(predictions=votes, references=votes)["srcc"],
     "score": scorer.predict([sys.argv[1] + "/images/I1.jpg"])["score"].item(),
+    "error": Reliability.of_scorer(scorer).error, "companions": find_companions(scorer.name),
     "facts": ratings.facts.license, "rows": {part: len(rows) for part, rows in ratings.splits.items()},
     "columns": load_dataset("acme/oasis-beauty-ratings", split="train").column_names,
 }))
@@ -95,8 +100,13 @@ def outputs(tmp_path_factory, tiny_checkpoint) -> Path:
         if report is None:
             scorer = AestheticScorer.from_pretrained(folder / name, device="cpu")
             report = evaluate_scorer(scorer, noise_dataset(), dataset_name="x", split="test", num_resamples=0)
-        told = replace(report, dataset_name=dataset)
+        told = replace(report, dataset_name=dataset, notice=options["facts"].notice)
         add_results(folder / name, told, render_model_card(folder / name, told, **options))
+    features = HandcraftedForAestheticAssessment(HandcraftedConfig())
+    save_checkpoint(features, HandcraftedImageProcessor(), folder / "features")
+    scorer = AestheticScorer.from_pretrained(folder / "features", device="cpu")
+    told = evaluate_scorer(scorer, noise_dataset(), dataset_name="oasis", split="test", num_resamples=0)
+    add_results(folder / "features", told, render_model_card(folder / "features", told, facts=oasis.FACTS, **FREE))
     (folder / "half").mkdir()
     shutil.copy(folder / "closed" / "preprocessor_config.json", folder / "half")
     save_checkpoint(source.model, source.processor, folder / "oasis.run" / "checkpoint-10")
@@ -144,6 +154,7 @@ def test_every_item_has_a_verdict_with_its_reason(released, oasis_folder):
     assert {source: verdict for source, (verdict, *_) in verdicts.items()} == {
         "nima": "allowed",
         "oasis": "allowed",
+        "features": "allowed",
         "oasis-again": "refused",
         "holiday": "refused",
         "unlicensed": "refused",
@@ -166,6 +177,7 @@ def test_every_item_has_a_verdict_with_its_reason(released, oasis_folder):
 def test_names_follow_from_the_files(released):
     verdicts = verdicts_of(released[1])
     assert verdicts["nima"][1] == "nima-resnet-rgb-scenes"
+    assert verdicts["features"][1] == OF_FEATURES
     assert (
         verdicts["oasis"][1]
         == verdicts["borrowed"][1].replace("depth", "mobilenet_v2")
@@ -177,7 +189,8 @@ def test_what_is_allowed_arrives_and_nothing_else(released):
     hub, _, printed = released
     names = {
         ("model", "acme/nima-resnet-rgb-scenes"),
-        ("model", "acme/nima-mobilenet_v2-rgb-oasis"),
+        ("model", f"acme/{OF_PHOTOGRAPHS}"),
+        ("model", f"acme/{OF_FEATURES}"),
         ("dataset", "acme/oasis-beauty-ratings"),
         *(("space", f"acme/{path.parent.name}") for path in ROOT.glob("spaces/*/README.md")),
     }
@@ -187,12 +200,23 @@ def test_what_is_allowed_arrives_and_nothing_else(released):
     assert not [file for file in hub.files("acme/oasis-beauty-ratings", "dataset") if "jpg" in file]
 
 
+def test_the_page_asks_the_best_model_of_photographs_and_brings_the_package(released):
+    hub, *_ = released
+    files = hub.files("acme/image_aesthetics", "space")
+    page = yaml.safe_load(files["README.md"].decode().split("---")[1])
+    assert page["models"] == [f"acme/{name}" for name in (OF_PHOTOGRAPHS, "nima-resnet-rgb-scenes", OF_FEATURES)]
+    for name in ("image_aesthetics", "image_aesthetics_metric"):
+        [wheel] = [file for file in hub.files(f"acme/{name}", "space") if file.endswith(".whl")]
+        assert f"/acme/{name}/resolve/main/{wheel}" in hub.files(f"acme/{name}", "space")["requirements.txt"].decode()
+
+
 def test_what_arrived_works_for_others(released, oasis_folder, tmp_path):
     hub, *_ = released
     (tmp_path / "read.py").write_text(READER)
     printed = run("read.py", oasis_folder, cwd=tmp_path, env=hub.env(None, tmp_path / "home"))
     read = json.loads(printed.splitlines()[-1])
     assert read["srcc"] == pytest.approx(1) and 1 <= read["score"] <= 10
+    assert read["error"] > 0 and read["companions"] == {"handcrafted": f"acme/{OF_FEATURES}"}
     assert read["rows"] == {"train": 3, "validation": 1, "test": 2}
     assert "image" not in read["columns"] and "theme" in read["columns"]
 
