@@ -32,12 +32,11 @@ from hf_aesthetics.training.cross_validation import FoldArguments, all_pictures,
 from hf_aesthetics.training.leaderboard import (
     ENTRIES,
     Recipe,
-    count_values,
     entry_recipe,
     explain_by_class,
     explain_by_criterion,
     find_leakage,
-    measure_speed,
+    measure_costs,
     measure_transfer,
     run_entry,
 )
@@ -91,11 +90,8 @@ def main(argv: list[str] | None = None) -> None:
         rows.append(run_entry(name, recipe, collection))
     predictions = {name: read_predictions(recipe.training.output_dir) for name, recipe in recipes.items()}
     files = pictures.select(range(min(board_args.speed_pictures, len(pictures))))
-    speeds = measure_speed(recipes, scale, [read_image(image) for image in files["image"]])
-    rows = [
-        replace(row, num_values=count_values(recipes[row.name], scale), images_per_second=speeds[row.name])
-        for row in rows
-    ]
+    costs = measure_costs(recipes, scale, [read_image(image) for image in files["image"]])
+    rows = [replace(row, **costs[row.name]._asdict()) for row in rows]
     entries = {name: each for name, each in predictions.items() if name != SHUFFLED}
     first = next(iter(entries.values()))
     rows = rank_rows([*rows, constant_row(first, scale.bin_scores, draws)], entries, scale.bin_scores, draws)

@@ -14,7 +14,8 @@ from datasets import Dataset, Features, Image, List, Value
 from ..licensing import NOT_STATED, Permission
 
 
-LABEL_COLUMNS = ("image_id", "vote_counts", "score_mean", "score_std", "num_votes")
+RATING_COLUMNS = ("vote_counts", "score_mean", "score_std", "num_votes")
+LABEL_COLUMNS = ("image_id", *RATING_COLUMNS)
 COMMON_COLUMNS = ("image", *LABEL_COLUMNS)
 
 

@@ -9,14 +9,11 @@ from typing import TYPE_CHECKING, cast
 import numpy as np
 from datasets import Dataset, DatasetDict, Features, concatenate_datasets
 
-from .columns import RatingScale, rating_features, require_attributes
+from .columns import RATING_COLUMNS, RatingScale, rating_features, require_attributes
 
 
 if TYPE_CHECKING:
     from .loading import RatedCollection
-
-
-_RATINGS = ("vote_counts", "score_mean", "score_std", "num_votes")
 
 
 def with_target(collection: "RatedCollection", column: str, scale: RatingScale | None) -> "RatedCollection":
@@ -63,7 +60,7 @@ def with_target(collection: "RatedCollection", column: str, scale: RatingScale |
                 f"{column!r} must lie on the scale {scale}, but {rows['image_id'][int(off[0])]} has "
                 f"{values[off[0]]:g}. Correct --min_score, --max_score and --num_bins."
             )
-        splits[name] = _rate(rows if len(known) == len(rows) else rows.select(known), values[known], scale)
+        splits[name] = rate_by_means(rows if len(known) == len(rows) else rows.select(known), values[known], scale)
     left_out = {**collection.left_out, f"without {column}": unrated} if unrated else collection.left_out
     facts = replace(
         collection.facts,
@@ -80,10 +77,20 @@ def with_target(collection: "RatedCollection", column: str, scale: RatingScale |
     )
 
 
-def _rate(rows: Dataset, means: np.ndarray, scale: RatingScale) -> Dataset:
-    features = Features({name: rating_features(scale.num_bins)[name] for name in _RATINGS})
-    nothing = [None] * len(means)
-    ratings = Dataset.from_dict(
-        {"vote_counts": nothing, "score_mean": means.tolist(), "score_std": nothing, "num_votes": nothing}, features
+def rate_by_means(rows: Dataset, means: np.ndarray, scale: RatingScale) -> Dataset:
+    """
+    Rows whose ratings are means alone, without votes.
+
+    Args:
+        rows (`Dataset`):
+            With other ratings, which give way.
+        means (`np.ndarray` of shape `(len(rows),)`):
+            On the scale.
+        scale ([`RatingScale`]):
+            Of the means.
+    """
+    features = Features({name: rating_features(scale.num_bins)[name] for name in RATING_COLUMNS})
+    ratings = {**{name: [None] * len(means) for name in RATING_COLUMNS}, "score_mean": means.tolist()}
+    return concatenate_datasets(
+        [rows.remove_columns(list(RATING_COLUMNS)), Dataset.from_dict(ratings, features)], axis=1
     )
-    return concatenate_datasets([rows.remove_columns(list(_RATINGS)), ratings], axis=1)

@@ -150,6 +150,14 @@ class OutOfFoldPredictions:
         predicted, scores = (None if each is None else each[rows] for each in (self.predicted, self.scores))
         return replace(self, seeds=tuple(seeds), predicted=predicted, constant=self.constant[rows], scores=scores)
 
+    def mean_scores(self, bin_scores: ArrayLike) -> np.ndarray:
+        """Predicted mean scores of shape `(num_foldings, num_images)`: of the distributions, where there are any."""
+        if self.predicted is None:
+            return np.asarray(self.scores)
+        num_bins = self.predicted.shape[-1]
+        means = distribution_mean(self.predicted.reshape(-1, num_bins), bin_scores)
+        return means.reshape(self.predicted.shape[:-1])
+
     def without(self, image_ids: Collection[str]) -> Self:
         """All but some of the pictures."""
         keep = ~np.isin(self.image_ids, list(image_ids))
@@ -316,7 +324,7 @@ def _compared(predictions: OutOfFoldPredictions, bin_scores: ArrayLike) -> dict[
         return values.reshape(num_foldings, num_images).T
 
     predicted = None if predictions.predicted is None else predictions.predicted.reshape(-1, num_bins)
-    means = columns(np.asarray(predictions.scores) if predicted is None else distribution_mean(predicted, bin_scores))
+    means = predictions.mean_scores(bin_scores).T
     true_means, threshold = columns(distribution_mean(target, bin_scores)), default_threshold(bin_scores)
     compared = dict.fromkeys(("srcc", "plcc", "krcc"), (means, true_means))
     compared |= dict.fromkeys(("accuracy", "f1"), (means > threshold, true_means > threshold))

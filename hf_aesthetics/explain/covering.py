@@ -82,20 +82,12 @@ def covering_cost(
         >>> print(CoveringCost(hottest=0.41, elsewhere=0.12, share_below=1.0, share=0.1))
         Covering what is marked most, 10 % of the picture, costs 0.41; as much elsewhere costs 0.12 on average.
     """
-    places, shape = torch.tensor(np.asarray(heat)), prediction.inputs["pixel_values"].shape[-2:]
-    if places.shape != shape:
-        raise ValueError(
-            f"`heat` must be as large as `pixel_values`, {tuple(shape)}, got {tuple(places.shape)}. "
-            "Make it with explain_prediction."
-        )
     if not 0 < share < 1:
         raise ValueError(f"`share` must be between 0 and 1, got {share}.")
-    count = max(1, round(share * places.numel()))
-    hottest = torch.zeros(places.numel(), dtype=torch.bool)
-    hottest[places.flatten().argsort(descending=True, stable=True)[:count]] = True
-    hottest = hottest.view(shape)
+    ranks = prediction.rank_places(heat)
+    hottest = ranks < max(1, round(share * ranks.numel()))
     # not so near that it would be the same place
-    steps = np.random.default_rng(seed).uniform(0.2, 0.8, (num_others, 2)) * shape
+    steps = np.random.default_rng(seed).uniform(0.2, 0.8, (num_others, 2)) * hottest.shape
     moved = [hottest.roll(tuple(round(step) for step in pair), dims=(0, 1)) for pair in steps.tolist()]
     values = prediction.covered_values(torch.stack([torch.zeros_like(hottest), hottest, *moved])).cpu()
     costs = values[0] - values[1:]

@@ -136,12 +136,6 @@ def randomisation_correlation(
 
 def _first_shares(prediction: Prediction, heat: ArrayLike, num_steps: int) -> torch.Tensor:
     """The hottest places, more of them in each step, `(num_steps + 1, height, width)`, bool."""
-    places, shape = torch.tensor(np.asarray(heat)), prediction.inputs["pixel_values"].shape[-2:]
-    if places.shape != shape:
-        raise ValueError(
-            f"`heat` must be as large as `pixel_values`, {tuple(shape)}, got {tuple(places.shape)}. "
-            "Make it with explain_prediction."
-        )
-    ranks = places.flatten().argsort(descending=True, stable=True).argsort()
+    ranks = prediction.rank_places(heat)
     counts = torch.linspace(0, ranks.numel(), num_steps + 1).round()
-    return (ranks < counts[:, None]).view(-1, *shape)
+    return ranks < counts[:, None, None]

@@ -8,7 +8,9 @@ from collections.abc import Generator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 
+import numpy as np
 import torch
+from numpy.typing import ArrayLike
 from torch import nn
 from transformers import PreTrainedModel
 from transformers.utils import ModelOutput
@@ -55,6 +57,21 @@ class Prediction:
                 f"`pixel_values` must be those of one picture, (1, channels, height, width), got {shape}. "
                 "Explain one picture after another."
             )
+
+    def rank_places(self, heat: ArrayLike) -> torch.Tensor:
+        """
+        Ranks of the places of a heat as large as `pixel_values`, the hottest first, of shape `(height, width)`.
+
+        Raises:
+            ValueError: If the heat is of another size.
+        """
+        places, shape = torch.tensor(np.asarray(heat)), self.inputs["pixel_values"].shape[-2:]
+        if places.shape != shape:
+            raise ValueError(
+                f"`heat` must be as large as `pixel_values`, {tuple(shape)}, got {tuple(places.shape)}. "
+                "Make it with explain_prediction."
+            )
+        return places.flatten().argsort(descending=True, stable=True).argsort().view(shape)
 
     @property
     def pixel_values(self) -> torch.Tensor:

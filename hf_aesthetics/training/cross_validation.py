@@ -20,7 +20,7 @@ from safetensors.torch import load_model, save_model
 from transformers import PreTrainedModel
 
 from ..data.cache_files import whole_file
-from ..data.columns import LABEL_COLUMNS
+from ..data.columns import RATING_COLUMNS
 from ..data.loading import RatedCollection, load_collection
 from ..data.splits import SPLITS
 from ..data.transforms import make_labels
@@ -338,9 +338,8 @@ def _rows(
 def _shuffle_ratings(pictures: Dataset) -> Dataset:
     """Pictures with the ratings of others, whatever theme these are of."""
     order = np.random.default_rng(0).permutation(len(pictures))
-    ratings = [name for name in LABEL_COLUMNS if name != "image_id"]
-    others = pictures.select_columns(ratings).select(order)
-    return concatenate_datasets([pictures.remove_columns(ratings), others], axis=1)
+    others = pictures.select_columns([*RATING_COLUMNS]).select(order)
+    return concatenate_datasets([pictures.remove_columns([*RATING_COLUMNS]), others], axis=1)
 
 
 def _vote_shares(pictures: Dataset, bin_scores: np.ndarray) -> np.ndarray:

@@ -8,10 +8,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from statistics import median
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from PIL import Image
+from transformers import PreTrainedModel
 
 from ..analysis.findings import Estimate
 from ..analysis.input_sets import InputSetFigures, input_set_figures
@@ -229,7 +230,7 @@ def explain_by_class(
     if len(best) < 2:
         return []
     first = next(iter(best.values()))
-    sets = {name: _mean_scores(each, scale) for name, each in best.items()}
+    sets = {name: each.mean_scores(scale.bin_scores).mean(axis=0) for name, each in best.items()}
     return input_set_figures(sets, first.target @ scale.bin_scores, first.groups)
 
 
@@ -257,31 +258,34 @@ def explain_by_criterion(
     order = np.argsort(ids)
     criteria = np.array([feature.criterion for feature in IMAGE_FEATURES.values()])
     sets = {name: features[order][:, criteria == name] for name in CRITERIA}
-    known = None if deep is None else _mean_scores(deep, collection.scale)
+    known = None if deep is None else deep.mean_scores(collection.scale.bin_scores).mean(axis=0)
     return input_set_figures(sets, np.array(pictures["score_mean"][:])[order], groups[order], known)
 
 
-def _mean_scores(predictions: OutOfFoldPredictions, scale: RatingScale) -> np.ndarray:
-    if predictions.predicted is None:
-        return np.asarray(predictions.scores).mean(axis=0)
-    return (predictions.predicted @ scale.bin_scores).mean(axis=0)
-
-
-def count_values(recipe: Recipe, scale: RatingScale) -> int:
-    """Numbers that a checkpoint holds: weights, and statistics of pictures."""
-    model, _ = build_scorer(recipe.model, scale)
-    return sum(tensor.numel() for tensor in model.state_dict().values() if tensor.is_floating_point())
-
-
-def measure_speed(
-    recipes: Mapping[str, Recipe], scale: RatingScale, pictures: Sequence[Image.Image], num_repeats: int = 5
-) -> dict[str, float]:
+class Cost(NamedTuple):
     """
-    Pictures a second of each entry, from pictures in memory to scores. The entries take turns, and the medians count.
+    What an entry takes.
+
+    Args:
+        num_values (`int`):
+            Numbers that a checkpoint holds: weights, and statistics of pictures.
+        images_per_second (`float`):
+            From pictures in memory to scores.
+    """
+
+    num_values: int
+    images_per_second: float
+
+
+def measure_costs(
+    recipes: Mapping[str, Recipe], scale: RatingScale, pictures: Sequence[Image.Image], num_repeats: int = 5
+) -> dict[str, Cost]:
+    """
+    Size and speed of each entry. The entries take turns, and the medians count.
 
     Args:
         recipes (`Mapping[str, Recipe]`):
-            By entry. What was learnt does not change the speed, so that models need not be trained.
+            By entry. What was learnt changes neither, so that models need not be trained.
         scale ([`RatingScale`]):
             Of the ratings.
         pictures (`Sequence[PIL.Image.Image]`):
@@ -299,4 +303,11 @@ def measure_speed(
             start = time.perf_counter()
             scorer.score(list(pictures))
             seconds[name].append(time.perf_counter() - start)
-    return {name: len(pictures) / median(times[1:]) for name, times in seconds.items()}
+    return {
+        name: Cost(_count_values(scorer.model), len(pictures) / median(seconds[name][1:]))
+        for name, scorer in scorers.items()
+    }
+
+
+def _count_values(model: PreTrainedModel) -> int:
+    return sum(tensor.numel() for tensor in model.state_dict().values() if tensor.is_floating_point())

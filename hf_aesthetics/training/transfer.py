@@ -12,16 +12,17 @@ from typing import Any
 
 import numpy as np
 import pyarrow.parquet as pq
-from datasets import Dataset, DatasetDict, Features, concatenate_datasets
+from datasets import Dataset, DatasetDict, concatenate_datasets
 from scipy.stats import rankdata
 
-from ..data.columns import RatingScale, rating_features
+from ..data.columns import RatingScale
 from ..data.loading import RatedCollection
 from ..data.splits import SPLITS
+from ..data.targets import rate_by_means
 from ..evaluation.cross_validation import Fold
 from ..metrics import bootstrap_interval, paired_bootstrap, spearman_correlation
 from .arguments import AestheticTrainingArguments, ModelArguments
-from .cross_validation import FoldArguments, make_folds, train_folds
+from .cross_validation import FoldArguments, all_pictures, make_folds, train_folds
 
 
 def split_by_column(collection: RatedCollection, column: str) -> dict[str, RatedCollection]:
@@ -245,7 +246,7 @@ def _check(sets: Mapping[str, RatedCollection], fold_args: FoldArguments) -> Non
 
 def _with_groups(collection: RatedCollection, group_column: str) -> Dataset:
     """All pictures of a set; where it has no groups, each is one."""
-    rows = concatenate_datasets([collection.splits[name] for name in SPLITS])
+    rows = all_pictures(collection)
     return rows if group_column in rows.column_names else rows.add_column(group_column, rows["image_id"][:])
 
 
@@ -306,8 +307,4 @@ def _pool(
 
 def _hide_ratings(rows: Dataset, scale: RatingScale) -> Dataset:
     """Rows to be predicted by a model for another scale: what it could be told of their ratings means nothing."""
-    middle = (scale.min_score + scale.max_score) / 2
-    hidden = {"vote_counts": None, "score_mean": middle, "score_std": None, "num_votes": None}
-    features = Features({column: rating_features(scale.num_bins)[column] for column in hidden})
-    labels = Dataset.from_dict({column: [value] * len(rows) for column, value in hidden.items()}, features=features)
-    return concatenate_datasets([rows.remove_columns([*hidden]), labels], axis=1)
+    return rate_by_means(rows, np.full(len(rows), (scale.min_score + scale.max_score) / 2), scale)
