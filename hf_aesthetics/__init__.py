@@ -1,88 +1,35 @@
 """Image aesthetic assessment for the Hugging Face ecosystem: predict, explain and publish how people rate pictures.
 
-Importing the package registers its models with transformers' Auto classes, and does nothing else.
+Importing the package registers its models with transformers' Auto classes, and does nothing else. In the command line,
+which answers `--help` before torch is there, that waits until a command runs or a model is asked for.
 """
 
-from transformers import (
-    AutoConfig,
-    AutoImageProcessor,
-    AutoModel,
-    AutoModelForDepthEstimation,
-    AutoModelForImageClassification,
-    AutoModelForImageSegmentation,
-)
-
-from .models.configuration_aadb_net import AadbNetConfig
-from .models.configuration_aesthetic_baseline import AestheticBaselineConfig
-from .models.configuration_fastdepth import FastDepthConfig
-from .models.configuration_fisher_vector import FisherVectorConfig
-from .models.configuration_handcrafted import HandcraftedConfig
-from .models.configuration_nima import NimaConfig
-from .models.configuration_torchvision_wrapper import TorchvisionWrapperConfig
-from .models.configuration_u2net import U2NetConfig
-from .models.image_processing_handcrafted import HandcraftedImageProcessor
-from .models.image_processing_modality import ModalityImageProcessor
-from .models.image_processing_u2net import U2NetImageProcessor
-from .models.modeling_aadb_net import AadbNetForAestheticAssessment
-from .models.modeling_aesthetic_baseline import AestheticBaselineForAestheticAssessment
-from .models.modeling_fastdepth import FastDepthForDepthEstimation
-from .models.modeling_fisher_vector import FisherVectorForAestheticAssessment
-from .models.modeling_handcrafted import HandcraftedForAestheticAssessment
-from .models.modeling_nima import NimaForAestheticAssessment
-from .models.modeling_torchvision_wrapper import TorchvisionWrapperModel
-from .models.modeling_u2net import U2NetForImageSegmentation
-from .pipelines import ImageAestheticsPipeline, register_pipelines
+import sys
+from importlib import import_module
+from pathlib import PurePath
+from typing import TYPE_CHECKING, Any
 
 
 __version__ = "0.1.0"
 
-# one row a model: configuration, model, Auto class, image processor
-MODEL_ROWS = (
-    (NimaConfig, NimaForAestheticAssessment, AutoModelForImageClassification, ModalityImageProcessor),
-    (
-        AestheticBaselineConfig,
-        AestheticBaselineForAestheticAssessment,
-        AutoModelForImageClassification,
-        ModalityImageProcessor,
-    ),
-    (AadbNetConfig, AadbNetForAestheticAssessment, AutoModelForImageClassification, ModalityImageProcessor),
-    (FisherVectorConfig, FisherVectorForAestheticAssessment, AutoModelForImageClassification, ModalityImageProcessor),
-    (HandcraftedConfig, HandcraftedForAestheticAssessment, AutoModelForImageClassification, HandcraftedImageProcessor),
-    (TorchvisionWrapperConfig, TorchvisionWrapperModel, AutoModel, ModalityImageProcessor),
-    (U2NetConfig, U2NetForImageSegmentation, AutoModelForImageSegmentation, U2NetImageProcessor),
-    (FastDepthConfig, FastDepthForDepthEstimation, AutoModelForDepthEstimation, ModalityImageProcessor),
-)
 
-for _config, _model, _auto, _processor in MODEL_ROWS:
-    AutoConfig.register(_config.model_type, _config, exist_ok=True)
-    _auto.register(_config, _model, exist_ok=True)
-    AutoImageProcessor.register(_config, image_processor_classes={"torchvision": _processor}, exist_ok=True)
-    # without these a fine-tuned model would be saved without its code
-    _config.register_for_auto_class("AutoConfig")
-    _model.register_for_auto_class(_auto.__name__)
-    _processor.register_for_auto_class("AutoImageProcessor")
-register_pipelines()
+def _is_command_line() -> bool:
+    """Whether the process is `hf-aesthetics` or `python -m hf_aesthetics.cli`, and not one of its workers."""
+    # what follows the interpreter's own options; workers get a copy of `sys.argv`, but not of this
+    program = sys.orig_argv[-len(sys.argv) :][0] if sys.orig_argv else ""
+    return program == f"{__name__}.cli" or PurePath(program).stem == "hf-aesthetics"
 
-__all__ = [
-    "MODEL_ROWS",
-    "AadbNetConfig",
-    "AadbNetForAestheticAssessment",
-    "AestheticBaselineConfig",
-    "AestheticBaselineForAestheticAssessment",
-    "FastDepthConfig",
-    "FastDepthForDepthEstimation",
-    "FisherVectorConfig",
-    "FisherVectorForAestheticAssessment",
-    "HandcraftedConfig",
-    "HandcraftedForAestheticAssessment",
-    "HandcraftedImageProcessor",
-    "ImageAestheticsPipeline",
-    "ModalityImageProcessor",
-    "NimaConfig",
-    "NimaForAestheticAssessment",
-    "TorchvisionWrapperConfig",
-    "TorchvisionWrapperModel",
-    "U2NetConfig",
-    "U2NetForImageSegmentation",
-    "U2NetImageProcessor",
-]
+
+if TYPE_CHECKING or not _is_command_line():
+    from .registration import *  # noqa: F403
+    from .registration import __all__ as __all__
+else:
+
+    def __getattr__(name: str) -> Any:
+        registration = import_module(f"{__name__}.registration")
+        if name == "__all__" or name in registration.__all__:
+            return getattr(registration, name)
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+    def __dir__() -> list[str]:
+        return sorted({*globals(), *__getattr__("__all__")})
