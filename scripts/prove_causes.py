@@ -33,11 +33,12 @@ from hf_aesthetics.analysis.cue_reading import explained_parts, read_cues
 from hf_aesthetics.analysis.descriptors import small_maps
 from hf_aesthetics.analysis.findings import Verdict
 from hf_aesthetics.analysis.verdict import CuePanel, judge
-from hf_aesthetics.data.cache_files import make_files, whole_file
+from hf_aesthetics.data.cache_files import make_files
 from hf_aesthetics.data.oasis import load_oasis
 from hf_aesthetics.data.rater_panel import RaterPanel, split_half_ceiling
 from hf_aesthetics.data.rendering import CAUSES, render_scene
 from hf_aesthetics.extraction import ModalityExtractor
+from hf_aesthetics.whole_files import whole_file
 
 
 CUE_OF_CAUSE = {"depth": "depth", "composition": "saliency", "focus": "blur", "colour": "colour", "light": "light"}

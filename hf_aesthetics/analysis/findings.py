@@ -13,7 +13,7 @@ from pathlib import Path
 from types import UnionType
 from typing import Any, NamedTuple, get_args, get_origin, get_type_hints
 
-from ..data.cache_files import whole_file
+from ..whole_files import whole_file
 
 
 REFERENCE = "rgb"  # the modality beside which the cues stand

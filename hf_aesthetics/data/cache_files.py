@@ -6,11 +6,9 @@ Knows nothing about what is in them.
 import hashlib
 import multiprocessing
 import os
-import threading
-from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -20,6 +18,9 @@ from datasets.table import MemoryMappedTable
 from filelock import FileLock
 from tqdm.auto import tqdm
 
+from ..whole_files import whole_file
+from ..worker_processes import begin_worker
+
 
 Job = TypeVar("Job")
 
@@ -27,24 +28,6 @@ Job = TypeVar("Job")
 def cache_folder(name: str) -> Path:
     """A folder of ours in the cache of `datasets` (`HF_DATASETS_CACHE`)."""
     return Path(config.HF_DATASETS_CACHE) / "hf_aesthetics" / name
-
-
-@contextmanager
-def whole_file(path: Path) -> Generator[Path]:
-    """
-    Where to write a file that shall be whole or absent: it gets its name when all is written.
-
-    Example:
-        >>> import tempfile
-        >>> path = Path(tempfile.mkdtemp()) / "votes.txt"
-        >>> with whole_file(path) as partial:
-        ...     _ = partial.write_text("1 2 3")
-        >>> [file.name for file in path.parent.iterdir()]
-        ['votes.txt']
-    """
-    partial = path.with_name(f"{path.name}.partial")
-    yield partial
-    partial.replace(path)
 
 
 def make_files(
@@ -104,7 +87,7 @@ def _make_each(folder: Path, make: Callable[[Path, Job], None], jobs: dict[str, 
             yield _make_file(folder / name, make, job)
         return
     context = multiprocessing.get_context("spawn")
-    pool = ProcessPoolExecutor(min(num_proc, len(jobs)), context, initializer=_start_worker)
+    pool = ProcessPoolExecutor(min(num_proc, len(jobs)), context, initializer=begin_worker)
     try:
         futures = [pool.submit(_make_file, folder / name, make, job) for name, job in jobs.items()]
         for future in as_completed(futures):
@@ -121,21 +104,6 @@ def _make_each(folder: Path, make: Callable[[Path, Job], None], jobs: dict[str, 
 def _make_file(path: Path, make: Callable[[Path, Job], None], job: Job) -> None:
     with whole_file(path) as partial:
         make(partial, job)
-
-
-def _start_worker() -> None:
-    import torch
-
-    torch.set_num_threads(1)  # the processes are what runs in parallel
-    threading.Thread(target=_end_with_parent, daemon=True).start()
-
-
-def _end_with_parent() -> None:
-    # a pool whose parent was killed would wait for its next job for ever
-    parent = multiprocessing.parent_process()
-    if parent is not None:
-        parent.join()
-        os._exit(1)
 
 
 def write_tables(path: Path, features: Features, tables: Iterable[pa.Table]) -> None:

@@ -5,7 +5,7 @@ import re
 from pathlib import Path
 
 from ..analysis.findings import StudyFindings
-from ..data.cache_files import whole_file
+from ..whole_files import whole_file
 from .charts import standalone
 from .study_view import plot_figures, plot_shares
 

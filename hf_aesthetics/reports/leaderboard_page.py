@@ -12,7 +12,7 @@ from markupsafe import Markup
 from .. import __version__
 from ..analysis.findings import Estimate
 from ..analysis.leaderboard import CONSTANT, SHUFFLED, Leaderboard, conclusions
-from ..data.cache_files import whole_file
+from ..whole_files import whole_file
 from .charts import Axis, interval_plot, legend
 from .templates import build_environment
 

@@ -15,7 +15,7 @@ from PIL import Image
 
 from .. import __version__
 from ..analysis.findings import StudyFindings, plain_findings
-from ..data.cache_files import whole_file
+from ..whole_files import whole_file
 from .study_view import FIGURES, Thumbnails, compare_studies, describe_study
 from .templates import build_environment
 

@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import Any
 
 from ..data import synthetic
-from ..data.cache_files import whole_file
 from ..data.loading import RatedCollection
 from ..evaluation.cross_validation import OutOfFoldPredictions
 from ..models.image_processing_modality import ModalityImageProcessor
@@ -28,6 +27,7 @@ from ..training.cross_validation import (
     validation_srcc,
     weights_file,
 )
+from ..whole_files import whole_file
 
 
 DEPTH_FILE = "depth.json"

@@ -19,7 +19,6 @@ from datasets import Dataset, concatenate_datasets
 from safetensors.torch import load_model, save_model
 from transformers import PreTrainedModel
 
-from ..data.cache_files import whole_file
 from ..data.columns import RATING_COLUMNS
 from ..data.loading import RatedCollection, load_collection
 from ..data.splits import SPLITS
@@ -33,6 +32,7 @@ from ..evaluation.cross_validation import (
     grouped_folds,
 )
 from ..models.image_processing_modality import ModalityImageProcessor
+from ..whole_files import whole_file
 from .arguments import AestheticTrainingArguments, DataArguments, ModelArguments
 from .folds import FoldPrediction, predict_folds
 from .preparation import build_scorer, map_collection

@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from hf_aesthetics.data.cache_files import cache_folder, make_files, whole_file
+from hf_aesthetics.data.cache_files import cache_folder, make_files
 from hf_aesthetics.data.picture_checks import SkippedPicture, check_pictures
+from hf_aesthetics.whole_files import whole_file
 
 
 @pytest.fixture
