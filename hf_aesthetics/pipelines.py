@@ -8,7 +8,6 @@ from typing import Any, TypedDict
 
 import numpy as np
 import torch
-from PIL import Image
 from torchvision.transforms.v2 import functional as tvF
 from transformers import AutoModelForImageClassification, BatchFeature, Pipeline, PreTrainedConfig
 from transformers.image_processing_utils import BaseImageProcessor
@@ -16,7 +15,7 @@ from transformers.pipelines import PIPELINE_REGISTRY
 from transformers.utils import ModelOutput
 
 from .extraction import ModalityExtractor
-from .images import read_image
+from .images import read_image, read_pixels
 
 
 IMAGE_AESTHETICS_TASK = "image-aesthetics"
@@ -77,6 +76,7 @@ def make_pixel_values(
     images: Iterable[Any],
     modality_maps: list[Any] | None = None,
     extractor: ModalityExtractor | None = None,
+    min_size: tuple[int, int] | None = None,
 ) -> BatchFeature:
     """
     Reads pictures by the policy of [`read_image`] and prepares them for a model.
@@ -90,19 +90,29 @@ def make_pixel_values(
             Maps of the pictures that were made before.
         extractor ([`ModalityExtractor`], *optional*):
             Makes them where they are missing; what [`ModalityExtractor.of_processor`] gives.
+        min_size (`tuple[int, int]`, *optional*):
+            Height and width that are enough of a JPEG file; see [`read_pixels`].
 
     Raises:
         ImageReadError: If a picture cannot be read.
     """
-    pictures = [image if isinstance(image, (np.ndarray, torch.Tensor)) else read_image(image) for image in images]
+    pictures: list[Any]
     if modality_maps is None and extractor is not None:
         pictures = [
-            picture
-            if isinstance(picture, Image.Image)
-            else tvF.to_pil_image(processor.process_image(picture, do_convert_rgb=True))
-            for picture in pictures
+            tvF.to_pil_image(processor.process_image(image, do_convert_rgb=True))
+            if isinstance(image, (np.ndarray, torch.Tensor))
+            else read_image(image)
+            for image in images
         ]
         modality_maps = extractor.make_maps(pictures)
+    else:
+        pictures = [
+            image
+            if isinstance(image, (np.ndarray, torch.Tensor))
+            # a view with the channels first, which cannot be mistaken, however few pixels high the picture is
+            else torch.from_numpy(read_pixels(image, min_size=min_size)).permute(2, 0, 1)
+            for image in images
+        ]
     # other processors know no maps
     maps: dict[str, Any] = {} if modality_maps is None else {"modality_maps": modality_maps}
     return processor(images=pictures, **maps, return_tensors="pt")

@@ -336,13 +336,19 @@ def test_given_files_and_folders_keep_their_order_and_given_files_any_name(tmp_p
     assert found == ["z.jpg", "folder/a.bmp", "folder/b.gif", "scan", ".hidden.png"]
 
 
-def test_linked_files_are_found_and_linked_folders_inside_are_not_followed(tmp_path):
-    make_files(tmp_path, "album/a.jpg", "elsewhere/b.jpg")
+def test_links_are_followed_and_each_folder_is_searched_once(tmp_path):
+    make_files(tmp_path, "album/a.jpg", "album/sub/c.jpg", "elsewhere/b.jpg", "elsewhere/deep/d.jpg")
     (tmp_path / "album/link.jpg").symlink_to(tmp_path / "elsewhere/b.jpg")
     (tmp_path / "album/loop").symlink_to(tmp_path / "album")
+    (tmp_path / "album/more").symlink_to(tmp_path / "elsewhere")
+    (tmp_path / "album/more again").symlink_to(tmp_path / "elsewhere")
+    (tmp_path / "elsewhere/deep/up").symlink_to(tmp_path)
     (tmp_path / "way in").symlink_to(tmp_path / "album")
-    assert [path.name for path in find_images(tmp_path / "album")] == ["a.jpg", "link.jpg"]
-    assert [path.name for path in find_images(str(tmp_path / "way in"))] == ["a.jpg", "link.jpg"]
+    names = ["a.jpg", "link.jpg", "more/b.jpg", "more/deep/d.jpg", "sub/c.jpg"]
+    for folder in (tmp_path / "album", tmp_path / "way in"):
+        assert [path.relative_to(folder).as_posix() for path in find_images(str(folder))] == names
+    folders = [tmp_path / "album/sub", tmp_path / "album"]
+    assert [path.name for path in find_images(folders)] == ["c.jpg", "a.jpg", "link.jpg", "b.jpg", "d.jpg"]
 
 
 def test_missing_path_is_refused_before_the_first_picture(tmp_path):

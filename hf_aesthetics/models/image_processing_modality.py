@@ -17,6 +17,7 @@ from transformers.image_transforms import group_images_by_shape, reorder_images
 from transformers.image_utils import (
     IMAGENET_DEFAULT_MEAN,
     IMAGENET_DEFAULT_STD,
+    ChannelDimension,
     ImageInput,
     PILImageResampling,
     SizeDict,
@@ -223,15 +224,29 @@ class ModalityImageProcessor(TorchvisionBackend):
         images = self.fetch_images(images)
         return list(images) if isinstance(images, (list, tuple)) or getattr(images, "ndim", 3) == 4 else [images]
 
-    def process_image(self, image: ImageInput, do_convert_rgb: bool | None = None, **kwargs) -> torch.Tensor:
+    def process_image(
+        self,
+        image: ImageInput,
+        do_convert_rgb: bool | None = None,
+        input_data_format: str | ChannelDimension | None = None,
+        device: torch.device | None = None,
+        **kwargs,
+    ) -> torch.Tensor:
         """One picture or map as uint8 of shape `(channels, height, width)`."""
-        if isinstance(image, Image.Image):
+        is_picture = isinstance(image, Image.Image)
+        if is_picture:
             is_deep = image.mode == "F" or image.mode.startswith("I")  # of which PIL would clip what is above 255
             image = convert_to_rgb(image) if do_convert_rgb or is_deep else image
             image = image if do_convert_rgb else image.convert("L")
-        tensor = super().process_image(
-            _to_uint8(image), do_convert_rgb=do_convert_rgb and not isinstance(image, Image.Image), **kwargs
-        )
+        pixels = _to_uint8(image)
+        if do_convert_rgb and is_picture:
+            pixels, input_data_format = torch.from_numpy(pixels).permute(2, 0, 1), ChannelDimension.FIRST
+        if do_convert_rgb and isinstance(pixels, torch.Tensor) and pixels.ndim == 3 and pixels.shape[0] == 3:
+            if input_data_format in (None, ChannelDimension.FIRST):
+                # not made contiguous: with its channels last in memory it resizes five times as fast, to the same bits
+                return pixels if device is None else pixels.to(device)
+        kwargs |= {"input_data_format": input_data_format, "device": device}
+        tensor = super().process_image(pixels, do_convert_rgb=do_convert_rgb, **kwargs)
         if not do_convert_rgb and tensor.shape[0] != 1:
             raise ValueError(f"A modality map must have one channel, got shape {tuple(tensor.shape)}.")
         return tensor
@@ -246,7 +261,9 @@ class ModalityImageProcessor(TorchvisionBackend):
                 sRGB pictures.
         """
         _, map_name = split_modality(kwargs.get("modality", self.modality))
-        return make_modality_maps(shrink(images, kwargs.get("map_size", self.map_size)), map_name or "rgb")
+        small = shrink(images, kwargs.get("map_size", self.map_size))
+        # contiguous, because sums depend on the order in memory
+        return make_modality_maps(small.contiguous(), map_name or "rgb")
 
     def _preprocess(
         self,

@@ -80,12 +80,34 @@ def convert_to_rgb(image: Image.Image) -> Image.Image:
     return rgb
 
 
-def _turn_upright(image: Image.Image) -> Image.Image:
+def find_transposition(image: Image.Image) -> Image.Transpose | None:
+    """
+    What turns a picture upright; `None` where it is upright.
+
+    Example:
+        >>> find_transposition(Image.new("RGB", (3, 2))) is None
+        True
+    """
     try:
-        orientation = image.getexif().get(ExifTags.Base.Orientation)
+        return _TRANSPOSITIONS.get(image.getexif().get(ExifTags.Base.Orientation))
     except Exception:  # PIL's parser raises many types, and a bad tag must not cost the picture
-        return image
-    return image.transpose(_TRANSPOSITIONS[orientation]) if orientation in _TRANSPOSITIONS else image
+        return None
+
+
+def changes_colors(icc_profile: bytes | None, mode: str) -> bool:
+    """
+    Whether the colours of a picture with this profile have to be converted; not where they are sRGB in effect.
+
+    Example:
+        >>> changes_colors(ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes(), "RGB")
+        False
+    """
+    return bool(icc_profile) and _build_srgb_transform(icc_profile, mode) is not None
+
+
+def _turn_upright(image: Image.Image) -> Image.Image:
+    transposition = find_transposition(image)
+    return image if transposition is None else image.transpose(transposition)
 
 
 def _split_transparency(image: Image.Image) -> tuple[Image.Image, Image.Image | None]:

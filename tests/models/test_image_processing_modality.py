@@ -1,6 +1,7 @@
 """The processor against PIL, numpy and itself on other kinds of input."""
 
 import json
+from typing import Any
 
 import numpy as np
 import pytest
@@ -248,3 +249,25 @@ def test_statistics_come_from_the_pretrained_backbone(tmp_path):
     processor = ModalityImageProcessor.from_backbone_pretrained(str(tmp_path), view="crop")
     assert list(processor.image_mean) == [0.1, 0.2, 0.3] and list(processor.image_std) == [0.4, 0.5, 0.6]
     assert dict(processor.size) == SMALL and processor.view == "crop"
+
+
+@pytest.mark.parametrize("fields", [{}, {"view": "crop"}, {"resample": 3}, {"modality": "blur"}, {"modality": "gray"}])
+def test_pictures_in_any_order_in_memory_give_the_same_bits(fields):
+    """An open picture and an array lie in memory with their channels last, a contiguous tensor with them first."""
+    all_fields: dict[str, Any] = {"size": {"height": 33, "width": 47}, **fields}
+    processor = ModalityImageProcessor(**all_fields)
+    for height, width in [(90, 120), (300, 201), (20, 31)]:
+        pixels = np.random.default_rng(height).integers(0, 256, (height, width, 3), dtype=np.uint8)
+        channels_last = torch.from_numpy(pixels).permute(2, 0, 1)
+        expected = processor(channels_last.contiguous(), return_tensors="pt").pixel_values
+        for picture in (Image.fromarray(pixels), pixels, channels_last):
+            got = processor(picture, return_tensors="pt").pixel_values
+            assert got.is_contiguous() and torch.equal(got, expected)
+
+
+def test_a_picture_three_pixels_high_is_not_taken_for_three_channels():
+    pixels = np.zeros((3, 40, 3), dtype=np.uint8)
+    pixels[..., 0] = 255
+    processor = ModalityImageProcessor(size={"height": 8, "width": 8}, do_normalize=False)
+    values = processor(Image.fromarray(pixels), return_tensors="pt").pixel_values[0]
+    assert values.mean(dim=(1, 2)).tolist() == [1, 0, 0]
