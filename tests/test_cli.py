@@ -8,6 +8,8 @@ import re
 import shutil
 import subprocess
 import sys
+import tarfile
+import zipfile
 from pathlib import Path
 
 import numpy as np
@@ -151,6 +153,65 @@ def test_the_table_is_also_written(photo_folder, bad_files, tiny_checkpoint, tmp
     assert "notice" not in rows[0]
 
 
+def test_a_list_of_files_comes_in_on_standard_input(photo_folder, tiny_checkpoint, monkeypatch, capsys):
+    paths = [*find_images(photo_folder), photo_folder / "gone.jpg"]
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO("\n".join(map(str, paths)).encode())))
+    assert score("-", "--model", tiny_checkpoint) == 0
+    output = capsys.readouterr().out
+    assert {line["file"] for line in table_of(output)} == set(map(str, paths[:-1]))
+    assert "4 of 5 pictures" in output and "gone.jpg" in output.split("Not scored:")[1]
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO()))
+    assert score("-", "--model", tiny_checkpoint) == 1
+    assert "at least one picture in standard input, found none" in capsys.readouterr().err
+
+
+def test_shards_and_tables_are_scored_with_the_columns_that_are_asked_for(
+    photo_folder, tiny_checkpoint, tmp_path, capsys
+):
+    pyarrow, parquet = pytest.importorskip("pyarrow"), pytest.importorskip("pyarrow.parquet")
+    photos = list(find_images(photo_folder))
+    for number, photo in enumerate(photos[:2]):
+        with tarfile.open(tmp_path / f"{number:03}.tar", "w") as archive:
+            archive.add(photo, "photo.jpg")
+    contents = [{"bytes": photo.read_bytes(), "path": None} for photo in photos]
+    columns = {"picture": contents, "title": [f"no {number}" for number in range(len(photos))]}
+    parquet.write_table(pyarrow.table(columns), tmp_path / "rows.parquet")
+    sources, output = [tmp_path / "{000..001}.tar", tmp_path / "rows.parquet"], tmp_path / "scores.parquet"
+    assert score(*sources, "--model", tiny_checkpoint, "--output", output, "--keep_columns", "title") == 0
+    rows = parquet.read_table(output).to_pylist()
+    assert [row["path"] for row in rows[:2]] == [f"{tmp_path}/{number:03}.tar/photo.jpg" for number in range(2)]
+    assert [row["title"] for row in rows] == [None, None, *columns["title"]]
+    scorer = AestheticScorer.from_pretrained(tiny_checkpoint, device="cpu")
+    expected = [row.score for row in score_pictures(scorer, [*photos[:2], *photos])]
+    np.testing.assert_allclose([row["score"] for row in rows], expected, atol=1e-5)
+
+
+def test_ranks_share_a_folder_and_say_what_they_have_done(
+    photo_folder, tiny_checkpoint, tmp_path, monkeypatch, capsys
+):
+    pytest.importorskip("pyarrow")
+    arguments = [photo_folder, photo_folder / "beach.jpg", "--model", tiny_checkpoint, "--output", tmp_path / "scores"]
+    shutil.copy(photo_folder / "beach.jpg", photo_folder / "trip" / "beach.jpg")
+    with zipfile.ZipFile(photo_folder / "more.zip", "w") as archive:
+        archive.write(photo_folder / "beach.jpg", "zipped.jpg")
+    for number, state in enumerate(["the others are at work", "all are done"]):
+        monkeypatch.setenv("RANK", str(number))
+        monkeypatch.setenv("WORLD_SIZE", "2")
+        assert score(*arguments) == 0
+        output = capsys.readouterr().out
+        assert f"rank {number} of 2: " in output and state in output and "±" not in output
+    monkeypatch.delenv("RANK")
+    assert score(*arguments) == 0
+    assert "7 of 7 pictures" in capsys.readouterr().out
+
+
+def test_fast_mode_says_how_close_it_is(photo_folder, noticed_checkpoint, capsys):
+    assert score(photo_folder, "--model", noticed_checkpoint, "--mode", "fast") == 0
+    output = capsys.readouterr().out
+    assert re.search(r"Fast mode against exact mode: mean \|difference\| 0\.00\d+, .* 4 pictures", output)
+    assert re.search(r"\(rgb, squash 32x32, fast, \w{12}\)", output)
+
+
 def test_a_notice_stands_above_the_table_and_in_the_file(photo_folder, noticed_checkpoint, tmp_path, capsys):
     score(photo_folder, "--model", noticed_checkpoint, "--output", tmp_path / "scores.csv")
     output = capsys.readouterr().out
@@ -253,6 +314,23 @@ def test_errors_of_explain_are_one_line(photo_folder, tiny_checkpoint, tmp_path,
     captured = capsys.readouterr()
     assert captured.out == "" and re.fullmatch(r"error: .+\n", captured.err), captured.err
     assert reason in captured.err
+
+
+def test_export_writes_a_folder_that_answers_as_the_checkpoint_does(
+    photo_folder, noticed_checkpoint, tmp_path, capsys
+):
+    onnxruntime = pytest.importorskip("onnxruntime")
+    pytest.importorskip("onnxscript")
+    command = ["export", "--model", str(noticed_checkpoint), "--output", str(tmp_path / "onnx")]
+    assert main(command) == 0
+    assert "README.md says how to run it" in capsys.readouterr().out
+    assert "trained on rendered scenes" in (tmp_path / "onnx" / "README.md").read_text()
+    scorer = AestheticScorer.from_pretrained(noticed_checkpoint, device="cpu")
+    photos = list(find_images(photo_folder))
+    session = onnxruntime.InferenceSession(str(tmp_path / "onnx" / "model.onnx"))
+    [scores] = session.run(["score"], {"pixel_values": scorer.preprocess(photos)["pixel_values"].numpy()})
+    np.testing.assert_allclose(scores, [record["score"] for record in scorer.score(photos)], atol=1e-5)
+    assert main(command) == 2 and "new or empty folder" in capsys.readouterr().err
 
 
 def test_version(capsys):

@@ -10,7 +10,7 @@ import torch
 from datasets import Dataset, Image
 
 from hf_aesthetics import pipelines
-from hf_aesthetics.images import find_images, read_image
+from hf_aesthetics.images import find_images, read_pixels
 from hf_aesthetics.scoring import AestheticScorer, best_of_n, score_dataset, score_pictures, sort_by_score
 
 
@@ -58,7 +58,7 @@ def test_search_results_keep_what_they_say_and_bad_ones_come_last(scorer, photos
     results += [{"rank": rank, "image": path} for rank, path in enumerate(photos, start=2)]
     ranked = sort_by_score(scorer, results, key="image", batch_size=2)
     assert [result["image"] for result, _ in ranked] == [*by_score, "gone.jpg", None]
-    assert "no such file" in str(ranked[-2][1].error) and "NoneType" in str(ranked[-1][1].error)
+    assert "no such file" in str(ranked[-2][1].error) and "no picture in this row" in str(ranked[-1][1].error)
     assert ranked == sort_by_score(scorer, results, key=lambda result: result["image"], batch_size=2)
     with pytest.raises(KeyError, match="under 'picture'.*got \\['image', 'rank'\\]"):
         sort_by_score(scorer, results, key="picture")
@@ -153,7 +153,7 @@ def test_every_picture_is_read_once_and_other_columns_never(scorer, photos, monk
     rows = Dataset.from_dict({"image": [path.read_bytes() for path in photos], "depth": [b"no picture"] * len(photos)})
     rows = rows.cast_column("image", Image()).cast_column("depth", Image())
     read, decoded = [], []
-    monkeypatch.setattr(pipelines, "read_image", lambda source: read.append(source) or read_image(source))
+    monkeypatch.setattr(pipelines, "read_pixels", lambda source, **size: read.append(source) or read_pixels(source))
     monkeypatch.setattr(Image, "decode_example", lambda self, value, **kwargs: decoded.append(value))
     assert not any(score_dataset(scorer, rows)["error"])
     assert sorted(read) == sorted(path.read_bytes() for path in photos) and decoded == []

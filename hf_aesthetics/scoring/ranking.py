@@ -8,7 +8,7 @@ from bisect import bisect_left, bisect_right
 from collections.abc import Iterable
 from dataclasses import dataclass, fields
 
-from .stream import PictureScore
+from .batch import PictureScore
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -7,8 +7,9 @@ Knows nothing about models; it asks a scorer, and a picture that cannot be read 
 from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from .batch import PictureScore
 from .scorer import AestheticScorer
-from .stream import PictureScore, score_pictures
+from .stream import score_pictures
 
 
 if TYPE_CHECKING:
@@ -218,8 +219,8 @@ def _rank(row: PictureScore) -> tuple[bool, float]:
     return row.score is None, -(row.score or 0.0)
 
 
-def _undecoded_pictures(dataset: "Dataset", column: str) -> Iterator[str | bytes]:
-    """Paths or bytes; empty bytes for what is missing, which a reader refuses."""
+def _undecoded_pictures(dataset: "Dataset", column: str) -> Iterator[Any]:
+    """Paths, bytes or both, as they are stored."""
     from datasets import Image
 
     if column not in dataset.column_names:
@@ -233,8 +234,4 @@ def _undecoded_pictures(dataset: "Dataset", column: str) -> Iterator[str | bytes
             f"The column {column!r} must hold pictures, paths or bytes, got {feature}. Cast it: "
             f"dataset.cast_column({column!r}, datasets.Image())."
         )
-    for row in rows:
-        cell = row[column]
-        if isinstance(cell, dict):
-            cell = cell["path"] if cell["bytes"] is None else cell["bytes"]
-        yield cell or b""
+    yield from (row[column] for row in rows)

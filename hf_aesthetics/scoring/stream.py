@@ -5,59 +5,29 @@ Knows nothing about how rows are stored or shown.
 """
 
 import itertools
-import math
 import os
 from collections import deque
 from collections.abc import Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
 from typing import Any
 
-import torch
 from transformers import BatchFeature
 
-from ..images import ImageReadError
-from ..pipelines import AestheticRecord, aesthetic_records, rating_labels
+from .batch import (
+    Columns,
+    PictureScore,
+    PreparedBatch,
+    gather_inputs,
+    named_pictures,
+    read_inputs,
+    score_batch,
+    score_prepared,
+    with_kept,
+)
 from .scorer import AestheticScorer
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PictureScore:
-    """
-    What a scorer says of one picture, or why it cannot: one row of a table of scores.
-
-    Args:
-        path (`str`):
-            The file as it was given; empty for a picture that is none. Bytes of a name that are not UTF-8 are written
-            out, as in `"caf\\udce9.jpg"`.
-        score (`float`, *optional*):
-            Predicted mean score in rating units; `None`, as every number, where there is an `error`.
-        score_std (`float`, *optional*):
-            Predicted standard deviation of the scores; `None`, too, where the scorer predicts no distribution.
-        percentile (`float`, *optional*):
-            Share, in percent, of the training pictures that the model scores lower; `None` where it was not stored.
-        distribution (`dict[str, float | None]`):
-            Predicted share of raters a rating, lowest rating first; `None` for each where the scorer predicts none.
-            The ratings are there in every row, so that a table has the same columns whichever file comes first.
-        error (`str`, *optional*):
-            One line that says why there is no score.
-        scorer (`str`):
-            [`AestheticScorer.id`], to be cited with the score.
-        preprocessing (`str`):
-            [`AestheticScorer.preprocessing`], to be cited with the score.
-        notice (`str`, *optional*):
-            What has to be said wherever the score is shown.
-    """
-
-    path: str
-    score: float | None
-    score_std: float | None
-    percentile: float | None
-    distribution: dict[str, float | None]
-    error: str | None
-    scorer: str
-    preprocessing: str
-    notice: str | None = None
+Inputs = Future[BatchFeature | str]
 
 
 def score_pictures(
@@ -72,6 +42,7 @@ def score_pictures(
 
     At most `num_workers` whole pictures and the inputs of a few batches are in memory, however many files there are.
     Batches follow from `pictures` and `batch_size` alone, so the number of workers does not change one bit of a score.
+    Whole collections are for [`score_collection`], which uses every core, can be killed, and goes on.
 
     Args:
         scorer ([`AestheticScorer`]):
@@ -98,68 +69,73 @@ def score_pictures(
         >>> row.error
         "Cannot read 'sunset.jpg': there is no such file. Check the path."
     """
-    num_workers = min(8, os.cpu_count() or 1) if num_workers is None else num_workers
+    num_workers = default_threads() if num_workers is None else num_workers
     for name, value in (("batch_size", batch_size), ("num_workers", num_workers)):
         if value < 1:
             raise ValueError(f"`{name}` must be at least 1, got {value}.")
     _ = scorer.extractor  # what is wrong with it must not be told for every file
-    return _stream_scores(scorer, iter(pictures), batch_size, num_workers)
+    batches = ({"image": batch} for batch in _batched(iter(pictures), batch_size))
+    return (row for rows, _ in _score_in_threads(scorer, batches, num_workers) for row in rows)
 
 
-def _stream_scores(
-    scorer: AestheticScorer, pictures: Iterator[Any], batch_size: int, num_workers: int
-) -> Iterator[PictureScore]:
-    # one batch in the model, and work for every thread
-    lookahead = batch_size + max(batch_size, num_workers)
-    pending: deque[tuple[str, Future[BatchFeature | str]]] = deque()
-    with ThreadPoolExecutor(num_workers, thread_name_prefix="read-picture") as pool:
+def score_columns(
+    batches: Iterable[Columns], scorer: AestheticScorer, num_threads: int = 0
+) -> Iterator[dict[str, Any]]:
+    """
+    [`score_batch`] for one batch after another, with threads that read the next batch while the model runs.
+
+    Args:
+        batches (`Iterable` of columns):
+            Batches of rows, as [`score_batch`] takes them.
+        scorer ([`AestheticScorer`]):
+            The scorer.
+        num_threads (`int`, *optional*, defaults to 0):
+            Number of threads that read pictures. Without any, this thread does everything, which is the fastest where
+            a process has one core.
+    """
+    if not num_threads:
+        yield from (score_batch(columns, scorer) for columns in batches)
+        return
+    for rows, batch in _score_in_threads(scorer, batches, num_threads):
+        yield with_kept(rows, batch)
+
+
+def default_threads() -> int:
+    """One thread for each core that this process may use, but no more than 8: memory is for the pictures in them."""
+    return min(8, num_cores())
+
+
+def num_cores() -> int:
+    """Cores that this process may use; containers and batch systems often give fewer than the machine has."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def _batched(pictures: Iterator[Any], batch_size: int) -> Iterator[list[Any]]:
+    while batch := list(itertools.islice(pictures, batch_size)):
+        yield batch
+
+
+def _score_in_threads(
+    scorer: AestheticScorer, batches: Iterable[Columns], num_threads: int
+) -> Iterator[tuple[list[PictureScore], PreparedBatch]]:
+    batches = iter(batches)
+    pending: deque[tuple[Columns, list[tuple[Any, str]], list[Inputs]]] = deque()
+    num_pending = 0
+    with ThreadPoolExecutor(num_threads, thread_name_prefix="read-picture") as pool:
         try:
             while True:
-                for picture in itertools.islice(pictures, lookahead - len(pending)):
-                    path = os.fspath(picture) if isinstance(picture, str | os.PathLike) else ""
-                    pending.append((path, pool.submit(_read_inputs, scorer, picture, path)))
+                # one batch in the model, and work for every thread
+                while len(pending) < 2 or num_pending < len(pending[0][1]) + num_threads:
+                    if (columns := next(batches, None)) is None:
+                        break
+                    named = named_pictures(columns)
+                    pending.append((columns, named, [pool.submit(read_inputs, scorer, *item) for item in named]))
+                    num_pending += len(named)
                 if not pending:
                     return
-                batch = [pending.popleft() for _ in range(min(batch_size, len(pending)))]
-                yield from _score_batch(scorer, [(path, inputs.result()) for path, inputs in batch])
+                columns, named, inputs = pending.popleft()
+                num_pending -= len(named)
+                batch = gather_inputs(columns, named, [future.result() for future in inputs])
+                yield score_prepared(batch, scorer), batch
         finally:
             pool.shutdown(cancel_futures=True)
-
-
-def _read_inputs(scorer: AestheticScorer, picture: Any, path: str) -> BatchFeature | str:
-    """Inputs of the model for one picture, or why there are none."""
-    try:
-        return scorer.preprocess([picture() if callable(picture) else picture])
-    except ImageReadError as error:
-        return str(error)
-    except Exception as error:  # one file in a million must not end the run, whatever it is
-        name, reason = repr(path) if path else f"<{type(picture).__name__}>", " ".join(str(error).split())
-        return f"Cannot score {name}: {type(error).__name__} ({reason})."
-
-
-def _score_batch(scorer: AestheticScorer, batch: list[tuple[str, BatchFeature | str]]) -> list[PictureScore]:
-    """The pure step: pictures with their inputs, or with the reason why there are none, to one row each."""
-    config = scorer.model.config
-    provenance: dict[str, Any] = {"scorer": scorer.id, "preprocessing": scorer.preprocessing, "notice": scorer.notice}
-    nothing: dict[str, Any] = {
-        "score": None,
-        "score_std": None,
-        "percentile": None,
-        "distribution": dict.fromkeys(rating_labels(config)),
-    }
-    inputs = [item for _, item in batch if not isinstance(item, str)]
-    records: Iterator[AestheticRecord] = iter(())
-    if inputs:
-        merged = BatchFeature({key: torch.cat([item[key] for item in inputs]) for key in inputs[0]})
-        records = iter(aesthetic_records(scorer.forward(merged), config))
-    rows = []
-    for path, item in batch:
-        error = item if isinstance(item, str) else None
-        # what the scorer does not predict stays empty
-        said = {} if error else {name: value for name, value in next(records).items() if value is not None}
-        record: dict[str, Any] = {**nothing, **said}
-        if not error and not math.isfinite(record["score"]):
-            record, error = nothing, f"The model has no finite score for {path!r}. Choose another checkpoint."
-        name = path.encode("utf-8", "backslashreplace").decode()
-        rows.append(PictureScore(path=name, error=error, **record, **provenance))
-    return rows

@@ -1,15 +1,22 @@
-"""Storing rows of scores as CSV, JSON lines or Parquet. Knows nothing about models."""
+"""Storing scores as CSV, JSON lines or Parquet, joining tables, reading them back. Knows nothing about models."""
 
 import csv
 import itertools
 import json
 import os
-from collections.abc import Callable, Iterable, Iterator
-from dataclasses import asdict
+import shutil
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from .stream import PictureScore
+from ..whole_files import whole_file
+from .batch import Columns, PictureScore, columns_of
+
+
+ROWS_PER_GROUP = 4096
+_TEXTS = {"path", "error", "scorer", "preprocessing", "notice"}
+_SHARE = "p_"
 
 
 def check_destination(destination: str | os.PathLike[str]) -> None:
@@ -32,7 +39,7 @@ def check_destination(destination: str | os.PathLike[str]) -> None:
         ValueError: Expected a file name that ends in .csv, .jsonl or .parquet, got 'scores.xlsx'. Rename the output.
     """
     path = Path(destination)
-    if path.suffix.lower() not in _WRITERS:
+    if path.suffix.lower() not in TABLE_FORMATS:
         raise ValueError(
             f"Expected a file name that ends in .csv, .jsonl or .parquet, got {str(path)!r}. Rename the output."
         )
@@ -43,7 +50,7 @@ def check_destination(destination: str | os.PathLike[str]) -> None:
             f"Expected a file in a folder that exists, got {str(path)!r}. Create the folder {str(path.parent)!r}."
         )
     if path.suffix.lower() == ".parquet":
-        _import_parquet()
+        import_parquet()
 
 
 def write_scores(rows: Iterable[PictureScore], destination: str | os.PathLike[str]) -> None:
@@ -91,67 +98,178 @@ def write_scores(rows: Iterable[PictureScore], destination: str | os.PathLike[st
     destination = Path(destination)
     check_destination(destination)
     rows = iter(rows)
-    first = next(rows, None)
+    groups = iter(lambda: list(itertools.islice(rows, ROWS_PER_GROUP)), [])
+    first = next(groups, None)
     if first is None:
         raise ValueError(f"Expected at least one row for {str(destination)!r}, got none. Were there any pictures?")
-    # beside the destination, because only within one file system a rename is all or nothing
-    temporary = destination.with_name(f".{destination.name}.{os.getpid()}.tmp")
-    try:
-        _WRITERS[destination.suffix.lower()](itertools.chain([first], rows), temporary)
-        temporary.replace(destination)
-    finally:
-        temporary.unlink(missing_ok=True)
+    write_table(map(columns_of, itertools.chain([first], groups)), destination)
 
 
-def _write_csv(rows: Iterator[PictureScore], path: Path) -> None:
-    table = map(_columns, rows)
-    first = next(table)
-    with path.open("w", encoding="utf-8", newline="") as file:
-        writer = csv.DictWriter(file, list(first), lineterminator="\n")
-        writer.writeheader()
-        writer.writerow(first)
-        writer.writerows(table)
+def write_table(batches: Iterable[Columns], destination: Path) -> None:
+    """Writes batches of columns, all with the same names, to a table that appears when it is complete."""
+    with whole_file(destination, is_shared=True) as partial:
+        TABLE_FORMATS[destination.suffix.lower()].write(iter(batches), partial)
 
 
-def _write_jsonl(rows: Iterator[PictureScore], path: Path) -> None:
-    with path.open("w", encoding="utf-8") as file:
-        for row in rows:
-            file.write(json.dumps(_fields(row), ensure_ascii=False, allow_nan=False) + "\n")
+def join_tables(parts: Sequence[Path], destination: Path) -> None:
+    """Writes the rows of tables of one format, one table after the other, to one that appears when it is complete."""
+    with whole_file(destination, is_shared=True) as partial:
+        TABLE_FORMATS[destination.suffix.lower()].join(parts, partial)
 
 
-def _write_parquet(rows: Iterator[PictureScore], path: Path, rows_per_group: int = 4096) -> None:
-    pyarrow, parquet = _import_parquet()
-    table = map(_columns, rows)
-    group = list(itertools.islice(table, rows_per_group))
-    texts = {"path", "error", "scorer", "preprocessing", "notice"}
-    schema = pyarrow.schema([(name, pyarrow.string() if name in texts else pyarrow.float64()) for name in group[0]])
-    with parquet.ParquetWriter(path, schema) as writer:
-        while group:
-            writer.write_table(pyarrow.Table.from_pylist(group, schema=schema))
-            group = list(itertools.islice(table, rows_per_group))
+def read_scores(table: str | os.PathLike[str]) -> Iterator[PictureScore]:
+    """
+    Reads what [`write_scores`] has written, row by row. Columns that are not its own are left out.
 
+    Args:
+        table (`str` or `os.PathLike`):
+            A file that ends in `.csv`, `.jsonl` or `.parquet`.
 
-def _fields(row: PictureScore) -> dict[str, Any]:
-    return {name: value for name, value in asdict(row).items() if name != "notice" or value is not None}
-
-
-def _columns(row: PictureScore) -> dict[str, Any]:
-    columns: dict[str, Any] = {}
-    for name, value in _fields(row).items():
-        columns |= (
-            {f"p_{rating}": share for rating, share in value.items()} if name == "distribution" else {name: value}
+    Raises:
+        KeyError: If it is no table of scores.
+    """
+    path = Path(table)
+    for row in TABLE_FORMATS[path.suffix.lower()].read(path):
+        fields = _nest_shares(row)
+        yield PictureScore(
+            **{name: fields[name] for name in PictureScore.__slots__ if name != "notice" or name in row}
         )
-    return columns
 
 
-_WRITERS: dict[str, Callable[[Iterator[PictureScore], Path], None]] = {
-    ".csv": _write_csv,
-    ".jsonl": _write_jsonl,
-    ".parquet": _write_parquet,
+def _write_csv(batches: Iterator[Columns], path: Path) -> None:
+    first = next(batches)
+    with path.open("w", encoding="utf-8", newline="") as file:
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow(first)
+        for columns in itertools.chain([first], batches):
+            writer.writerows(zip(*map(_values, columns.values()), strict=True))
+
+
+def _join_csv(parts: Sequence[Path], path: Path) -> None:
+    names: dict[str, None] = {}
+    for part in parts:
+        with part.open(encoding="utf-8", newline="") as rows:
+            names |= dict.fromkeys(next(csv.reader(rows)))
+    with path.open("w", encoding="utf-8", newline="") as file:
+        writer = csv.DictWriter(file, list(names), lineterminator="\n")
+        writer.writeheader()
+        for part in parts:
+            with part.open(encoding="utf-8", newline="") as rows:
+                writer.writerows(csv.DictReader(rows))
+
+
+def _read_csv(path: Path) -> Iterator[dict[str, Any]]:
+    with path.open(encoding="utf-8", newline="") as file:
+        for row in csv.DictReader(file):
+            yield {name: _number(cell) if _is_number(name) else cell or None for name, cell in row.items()}
+
+
+def _write_jsonl(batches: Iterator[Columns], path: Path) -> None:
+    with path.open("w", encoding="utf-8") as file:
+        for columns in batches:
+            for values in zip(*map(_values, columns.values()), strict=True):
+                fields = _nest_shares(dict(zip(columns, values, strict=True)))
+                file.write(json.dumps(fields, ensure_ascii=False, allow_nan=False, default=str) + "\n")
+
+
+def _join_jsonl(parts: Sequence[Path], path: Path) -> None:
+    with path.open("wb") as file:
+        for part in parts:
+            with part.open("rb") as rows:
+                shutil.copyfileobj(rows, file)
+
+
+def _read_jsonl(path: Path) -> Iterator[dict[str, Any]]:
+    with path.open(encoding="utf-8") as file:
+        for line in file:
+            yield json.loads(line)
+
+
+def _write_parquet(batches: Iterator[Columns], path: Path) -> None:
+    pyarrow, parquet = import_parquet()
+    first = next(batches)
+    known = dict.fromkeys(_TEXTS, pyarrow.string()) | dict.fromkeys(filter(_is_number, first), pyarrow.float64())
+    fields = [(name, known.get(name) or pyarrow.array(values).type) for name, values in first.items()]
+    schema = pyarrow.schema(fields)
+    with parquet.ParquetWriter(path, schema) as writer:
+        group: list[Any] = []
+        for columns in itertools.chain([first], batches):
+            group.append(pyarrow.RecordBatch.from_pydict(dict(columns), schema=schema))
+            if sum(batch.num_rows for batch in group) >= ROWS_PER_GROUP:
+                writer.write_table(pyarrow.Table.from_batches(group))
+                group = []
+        if group:
+            writer.write_table(pyarrow.Table.from_batches(group))
+
+
+def _join_parquet(parts: Sequence[Path], path: Path) -> None:
+    pyarrow, parquet = import_parquet()
+    # a column that a collection leaves empty here and there has no type in the parts where it is empty
+    schema = pyarrow.unify_schemas([parquet.read_schema(part) for part in parts], promote_options="permissive")
+    with parquet.ParquetWriter(path, schema) as writer:
+        group: list[Any] = []
+        for part in parts:
+            # not every table of a collection has all columns to keep
+            tables = [schema.empty_table(), parquet.read_table(part)]
+            whole = pyarrow.concat_tables(tables, promote_options="permissive")
+            group.append(whole.select(schema.names).cast(schema))
+            if sum(table.num_rows for table in group) >= 16 * ROWS_PER_GROUP:
+                writer.write_table(pyarrow.concat_tables(group))
+                group = []
+        if group:
+            writer.write_table(pyarrow.concat_tables(group))
+
+
+def _read_parquet(path: Path) -> Iterator[dict[str, Any]]:
+    _, parquet = import_parquet()
+    for batch in parquet.ParquetFile(path).iter_batches(ROWS_PER_GROUP):
+        yield from batch.to_pylist()
+
+
+@dataclass(frozen=True)
+class TableFormat:
+    """How a kind of table is written, joined and read."""
+
+    write: Callable[[Iterator[Columns], Path], None]
+    join: Callable[[Sequence[Path], Path], None]
+    read: Callable[[Path], Iterator[dict[str, Any]]]
+
+
+TABLE_FORMATS = {
+    ".csv": TableFormat(_write_csv, _join_csv, _read_csv),
+    ".jsonl": TableFormat(_write_jsonl, _join_jsonl, _read_jsonl),
+    ".parquet": TableFormat(_write_parquet, _join_parquet, _read_parquet),
 }
 
 
-def _import_parquet() -> tuple[Any, Any]:
+def _nest_shares(fields: dict[str, Any]) -> dict[str, Any]:
+    """The shares of a row together in `distribution`, where the first of them stood."""
+    nested: dict[str, Any] = {}
+    for name, value in fields.items():
+        if _is_share(name):
+            nested.setdefault("distribution", {})[name.removeprefix(_SHARE)] = value
+        else:
+            nested[name] = value
+    return nested
+
+
+def _is_share(name: str) -> bool:
+    return name.startswith(_SHARE) and name.removeprefix(_SHARE).replace(".", "", 1).replace("-", "", 1).isdigit()
+
+
+def _is_number(name: str) -> bool:
+    return name in ("score", "score_std", "percentile") or _is_share(name)
+
+
+def _number(cell: str) -> float | None:
+    return float(cell) if cell else None
+
+
+def _values(column: Any) -> Sequence[Any]:
+    return column.to_pylist() if hasattr(column, "to_pylist") else column
+
+
+def import_parquet() -> tuple[Any, Any]:
     try:
         import pyarrow
         from pyarrow import parquet
