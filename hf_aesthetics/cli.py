@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
 _BLOCKS = "▁▂▃▄▅▆▇█"
 _TOP = 20
+_MANY = 1000
 _MODE = (
     "fast reads pictures at a lower resolution and computes in a lower precision, after a test on some of them that "
     "scores stay within 0.02 on average; default: exact"
@@ -181,6 +182,8 @@ def _score(arguments: argparse.Namespace) -> int:
         print(line)
     listed = f", the best {len(best.rows)} above" if len(best.rows) < best.num_scored else ""
     print(f"\n{best.num_scored} of {best.num_rows} pictures scored by {scorer.id} ({scorer.preprocessing}){listed}")
+    if best.num_rows >= _MANY:
+        print(f"Run by {scorer.runtime}: {scorer.runtime_reason}")
     if report.agreement:
         print(f"Fast mode against exact mode: {report.agreement}")
     if arguments.output:

@@ -23,7 +23,7 @@ from .tables import check_destination, join_tables
 from .worker_engine import WorkerEngine
 
 
-MIN_PICTURES_FOR_WORKERS = 2000
+MIN_PICTURES_FOR_WORKERS = 4000
 """Below, starting processes takes longer than they save: each imports torch and loads the model."""
 
 # where fast mode is compared with exact mode before a job

@@ -240,7 +240,7 @@ class AestheticScorer:
         extractor = self.extractor if modality_maps is None else None
         return make_pixel_values(self.processor, images, modality_maps, extractor, self._enough)
 
-    @property
+    @functools.cached_property
     def _enough(self) -> tuple[int, int] | None:
         """Height and width of which a JPEG file need not be decoded larger; `None` where it has to be whole."""
         if self.mode == "exact":

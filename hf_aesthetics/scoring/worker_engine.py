@@ -12,6 +12,8 @@ from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wai
 from concurrent.futures.process import BrokenProcessPool
 from typing import Any
 
+from transformers.utils.logging import disable_progress_bar
+
 from ..sources import Unit
 from ..worker_processes import begin_worker
 from .job import ScoringJob, run_unit
@@ -71,6 +73,7 @@ def _begin_worker(num_rows: Any, stop: Any) -> None:
     global _num_rows, _stop
     _num_rows, _stop = num_rows, stop
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent is told, and tells
+    disable_progress_bar()
     begin_worker()
 
 

@@ -61,6 +61,7 @@ def run(args: argparse.Namespace) -> Report:
             backbone = args.backbone if name == args.networks[0] else None
             speeds = benchmark_network(name, backbone, paths, folder / name, args, report)
             if args.figures:
+                args.figures.mkdir(parents=True, exist_ok=True)
                 file = args.figures / f"speed-{name}.svg"
                 file.write_text(draw_speeds(f"Pictures a second and core, {TITLES[name]}", speeds), encoding="utf-8")
     return report
