@@ -70,7 +70,7 @@ def test_every_flag_named_here_is_one():
     others |= {"config_file", "num_processes", "dry_run"}  # of accelerate and release.py
     others |= {"random_epochs", "work_dir", "fastdepth", "oasis_dir"}  # of ablate.py and prove_causes.py
     others |= {"transfer_by", "adjust", "methods", "num_pictures"}  # of leaderboard.py, measure_explanations.py
-    others |= {"retry_failures", "ray", "num_workers", "mode", "no_python", "nproc_per_node", "array", "wrap"}
+    others |= {"retry_failures", "ray", "num_workers", "mode", "no_python", "nproc_per_node", "array", "wrap", "help"}
     flags = {flag.replace("-", "_") for flag in re.findall(r"--([a-z][a-z_-]+)", README)}
     assert flags <= fields | others, flags - fields - others
 

@@ -78,7 +78,7 @@ def benchmark_network(
     scorers: dict[str, Callable[[Sequence[Path]], list[float]]] = {
         **{mode: scorer_of(checkpoint, mode) for mode in ceilings},
         PLAIN: PlainLoop(model, processor, 1),
-        f"{PLAIN}, batches of 32": PlainLoop(model, processor, 32),
+        f"{PLAIN}, by 32": PlainLoop(model, processor, 32),
     }
     if has_pyiqa() and name in TIMM_NAMES and backbone is None:
         scorers["pyiqa"] = PyiqaLoop(name, model)
