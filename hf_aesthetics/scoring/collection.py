@@ -112,6 +112,7 @@ def score_collection(
     output = Path(output)
     _check_output(output, rank)
     loaded = load_scorer(scorer)
+    _ = loaded.extractor  # what is wrong with it must not be told for every file
     if scorer.revision is not None or not Path(scorer.checkpoint).is_dir():
         scorer = replace(scorer, revision=loaded.revision)
     folder = output.with_name(f"{output.name}.parts") if output.suffix else output

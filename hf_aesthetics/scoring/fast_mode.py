@@ -12,7 +12,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from ..metrics import spearman_correlation
 from .batch import score_batch
 from .scorer import AestheticScorer, ScorerSpec, load_scorer
 
@@ -64,6 +63,8 @@ def compare_modes(exact_scores: ArrayLike, fast_scores: ArrayLike) -> ModeAgreem
         >>> print(compare_modes([4.0, 5.0, 6.0], [4.01, 5.0, 5.98]))
         mean |difference| 0.0100, largest 0.0200, Spearman's correlation 1.00000, 3 pictures
     """
+    from ..metrics import spearman_correlation  # not at the top: exact mode, all of scoring, needs no scipy
+
     exact, fast = np.asarray(exact_scores, dtype=float), np.asarray(fast_scores, dtype=float)
     if exact.shape != fast.shape or exact.ndim != 1 or len(exact) < 2:
         raise ValueError(

@@ -14,7 +14,7 @@ from ..extras import require_extra
 from ..sources import Unit
 from .batch import prepare_batch, score_prepared, with_kept
 from .job import ScoringJob
-from .scorer import load_scorer
+from .scorer import ScorerSpec, load_scorer
 
 
 Row = Any  # a dictionary of arrays, one row in each; the types of Ray know more kinds of batches
@@ -64,8 +64,7 @@ class RayEngine:
         logging.getLogger("ray.data").setLevel(logging.ERROR)  # progress is shown by whoever called
         ray.data.DataContext.get_current().enable_progress_bars = False
         waiting = list(units)
-        device = job.scorer.device or ("cuda" if self.num_gpus else "cpu")
-        job = replace(job, scorer=replace(job.scorer, device=device))
+        job = replace(job, scorer=self._spec_of_actors(job.scorer))
         tasks = [{"unit": number, "task": pickle.dumps((unit, job))} for number, unit in enumerate(waiting)]
         scored = (
             ray.data.from_items(tasks, override_num_blocks=len(tasks))
@@ -94,12 +93,20 @@ class RayEngine:
                 job.write(waiting[number], (batches[place] for place in range(len(batches))))
                 tables.pop(number, None)
 
+    def _spec_of_actors(self, spec: ScorerSpec) -> ScorerSpec:
+        """The runtime was chosen on the driver's machine, which may have no GPU."""
+        if not self.num_gpus:
+            return replace(spec, device=spec.device or "cpu")
+        runtime = "inductor" if spec.mode == "fast" else "torch"
+        return replace(spec, device=spec.device or "cuda", runtime=runtime)
+
 
 def _prepare(tasks: Row) -> Iterator[Row]:
     """A unit to its batches, read and decoded; the last row says how many there were."""
     for unit_number, task in zip(tasks["unit"], tasks["task"], strict=True):
         unit, job = pickle.loads(task)
-        scorer = load_scorer(replace(job.scorer, device="cpu"))
+        on_cpu = job.scorer.device == "cpu"  # the actor may run in this very process, and need not load it twice
+        scorer = load_scorer(job.scorer if on_cpu else replace(job.scorer, device="cpu", runtime="torch"))
         number = 0
         for columns in unit.read(job.batch_size):
             yield _row(unit_number, number, (prepare_batch(columns, scorer), job.scorer))
