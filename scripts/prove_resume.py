@@ -18,6 +18,7 @@ import tarfile
 import tempfile
 import time
 from collections import Counter
+from contextlib import suppress
 from pathlib import Path
 
 from hf_aesthetics.data.rendering.stream import render_rows
@@ -39,14 +40,17 @@ def main(argv: list[str] | None = None) -> int:
         subprocess.run([*command, "--output", str(calm)], check=True, stdout=subprocess.DEVNULL)
         for kill in range(args.num_kills):
             ranks = [start([*command, "--output", str(scores)], rank, 2) for rank in range(2)]
-            # some while they load the model, most while they score
-            seconds = moments.uniform(2, 14)
-            time.sleep(seconds)
+            begin, num_before = time.monotonic(), count_done(scores)
+            if kill % 5:  # while they score; else while they load the model
+                while count_done(scores) == num_before and any(rank.poll() is None for rank in ranks):
+                    time.sleep(0.005)
+            time.sleep(moments.uniform(0, 0.3))
             for rank in ranks:
-                os.killpg(rank.pid, signal.SIGKILL)
+                with suppress(ProcessLookupError):  # it may have had nothing left to do
+                    os.killpg(rank.pid, signal.SIGKILL)
                 rank.wait()
-            num_done = len(list(scores.glob("part-*")))
-            print(f"kill {kill + 1} after {seconds:4.1f} s: {num_done} units done", flush=True)
+            seconds = time.monotonic() - begin
+            print(f"kill {kill + 1} after {seconds:4.1f} s: {count_done(scores)} units done", flush=True)
         if any(start([*command, "--output", str(scores)], rank, 3).wait() for rank in range(3)):
             return 1
         expected = {row.path: row for row in read_scores(calm)}
@@ -64,13 +68,17 @@ def main(argv: list[str] | None = None) -> int:
     return 0 if is_right else 1
 
 
+def count_done(scores: Path) -> int:
+    return len(list(scores.glob("part-*.parquet")))
+
+
 def render(folder: Path, num_pictures: int) -> int:
     """Half as files in many folders, half in tar shards; returns how many are damaged."""
     folder.mkdir()
     drawn = [row["image"] for row in render_rows(range(50), with_maps=False)]
     num_damaged = 0
     for number in range(num_pictures):
-        place = folder / ("albums" if number % 2 else "shards") / f"{number // 100:03}"
+        place = folder / ("albums" if number % 2 else "shards") / f"{number // 40:03}"
         place.mkdir(parents=True, exist_ok=True)
         is_damaged = number % 100 == 37
         num_damaged += is_damaged
