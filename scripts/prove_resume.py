@@ -58,13 +58,13 @@ def main(argv: list[str] | None = None) -> int:
         times = Counter(row.path for row in rows)
         gaps = [abs(row.score - (expected[row.path].score or 0)) for row in rows if row.score is not None]
         num_failed = sum(row.score is None for row in rows)
-        leftovers = [path.name for path in scores.iterdir() if path.name.startswith(".")]
+        leftovers = [path.name for path in scores.iterdir() if path.name.endswith(".partial")]
     print(
         f"{len(expected)} pictures, {num_damaged} damaged: {len(times.keys() & expected.keys())} scored, "
         f"{sum(count > 1 for count in times.values())} twice, {num_failed} with a reason instead, largest difference "
         f"{max(gaps):.1e}, {len(leftovers)} files left behind"
     )
-    is_right = times == Counter(list(expected)) and max(gaps) <= 1e-5 and num_failed == num_damaged
+    is_right = times == Counter(list(expected)) and max(gaps) <= 1e-5 and num_failed == num_damaged and not leftovers
     return 0 if is_right else 1
 
 

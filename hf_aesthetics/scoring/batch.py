@@ -145,7 +145,7 @@ def named_pictures(columns: Columns) -> list[tuple[Any, str]]:
         )
     named = []
     paths, errors = (_column(columns, name) for name in ("path", "error"))
-    for cell, path, error in zip(_values(columns[IMAGE_COLUMN]), paths, errors, strict=True):
+    for cell, path, error in zip(values_of(columns[IMAGE_COLUMN]), paths, errors, strict=True):
         if isinstance(cell, Mapping):
             path = cell.get("path") if path is None else path
             cell = path if cell.get("bytes") is None else cell["bytes"]
@@ -239,9 +239,10 @@ def columns_of(rows: Sequence[PictureScore]) -> dict[str, Sequence[Any]]:
     return columns
 
 
-def _column(columns: Columns, name: str) -> list[Any]:
-    return _values(columns[name]) if name in columns else [None] * len(columns[IMAGE_COLUMN])
+def _column(columns: Columns, name: str) -> Sequence[Any]:
+    return values_of(columns[name]) if name in columns else [None] * len(columns[IMAGE_COLUMN])
 
 
-def _values(column: Any) -> list[Any]:
-    return column.to_pylist() if hasattr(column, "to_pylist") else list(column)
+def values_of(column: Any) -> Sequence[Any]:
+    """The cells of a column as Python has them."""
+    return column.to_pylist() if hasattr(column, "to_pylist") else column

@@ -10,7 +10,7 @@ import json
 import math
 import os
 import threading
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any, Literal, get_args
 
 import numpy as np
@@ -308,14 +308,7 @@ def load_scorer(spec: ScorerSpec) -> AestheticScorer:
     Raises:
         OSError, ValueError, ImportError: As [`AestheticScorer.from_pretrained`] does.
     """
-    return AestheticScorer.from_pretrained(
-        spec.checkpoint,
-        revision=spec.revision,
-        device=spec.device,
-        runtime=spec.runtime,
-        mode=spec.mode,
-        trust_remote_code=spec.trust_remote_code,
-    )
+    return AestheticScorer.from_pretrained(**asdict(spec))
 
 
 def _check_runtime(runtime: str, mode: str) -> None:

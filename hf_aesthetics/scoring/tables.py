@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from ..whole_files import whole_file
-from .batch import Columns, PictureScore, columns_of
+from .batch import Columns, PictureScore, columns_of, values_of
 
 
 ROWS_PER_GROUP = 4096
@@ -142,7 +142,7 @@ def _write_csv(batches: Iterator[Columns], path: Path) -> None:
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(first)
         for columns in itertools.chain([first], batches):
-            writer.writerows(zip(*map(_values, columns.values()), strict=True))
+            writer.writerows(zip(*map(values_of, columns.values()), strict=True))
 
 
 def _join_csv(parts: Sequence[Path], path: Path) -> None:
@@ -167,7 +167,7 @@ def _read_csv(path: Path) -> Iterator[dict[str, Any]]:
 def _write_jsonl(batches: Iterator[Columns], path: Path) -> None:
     with path.open("w", encoding="utf-8") as file:
         for columns in batches:
-            for values in zip(*map(_values, columns.values()), strict=True):
+            for values in zip(*map(values_of, columns.values()), strict=True):
                 fields = _nest_shares(dict(zip(columns, values, strict=True)))
                 file.write(json.dumps(fields, ensure_ascii=False, allow_nan=False, default=str) + "\n")
 
@@ -263,10 +263,6 @@ def _is_number(name: str) -> bool:
 
 def _number(cell: str) -> float | None:
     return float(cell) if cell else None
-
-
-def _values(column: Any) -> Sequence[Any]:
-    return column.to_pylist() if hasattr(column, "to_pylist") else column
 
 
 def import_parquet() -> tuple[Any, Any]:

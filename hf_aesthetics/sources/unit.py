@@ -6,6 +6,7 @@ Knows nothing about archives and tables, nor how units are found.
 
 import hashlib
 import itertools
+from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -29,7 +30,7 @@ PictureRow = tuple[str, str | bytes | None, str | None]
 
 
 @dataclass(frozen=True, slots=True)
-class Unit:
+class Unit(ABC):
     """
     Pictures that are scored together, by one process. Small, and may be sent to another process.
 
@@ -72,9 +73,9 @@ class Unit:
             names = (*ROW_COLUMNS, *self.keep_columns)
             yield dict(zip(names, map(list, zip(*batch, strict=True)), strict=True))
 
+    @abstractmethod
     def _rows(self, batch_size: int) -> Iterator[tuple[Any, ...]]:
         """`path`, `image`, `error` and the kept columns of each picture."""
-        raise NotImplementedError
 
     def _without_columns(self, row: PictureRow) -> tuple[Any, ...]:
         return (*row, *(None for _ in self.keep_columns))
