@@ -12,17 +12,9 @@ from .ceiling import ChoiceCeiling, choice_ceiling, strength_ceiling, vote_resam
 from .classification import accuracy, balanced_accuracy, default_threshold, f1, is_high, majority_accuracy
 from .correlation import kendall_correlation, pearson_correlation, spearman_correlation
 from .distribution import distribution_mean, distribution_std, earth_mover_distance, emd_skill
+from .pairs import choice_accuracy, pair_accuracy, pair_f1, summarize_pairs
 from .score_error import error_by_score_band, mean_absolute_error, mean_squared_error
-from .series import (
-    choice_accuracy,
-    full_order_accuracy,
-    pair_accuracy,
-    pair_f1,
-    series_correlation,
-    summarize_pairs,
-    summarize_series,
-    top1_accuracy,
-)
+from .series import full_order_accuracy, series_correlation, summarize_series, top1_accuracy
 from .summary import summarize
 
 

@@ -13,8 +13,7 @@ from scipy.sparse.csgraph import connected_components
 from scipy.special import expit, log_expit
 from scipy.stats import norm
 
-from .array_checks import require_same_length
-from .series import as_wins
+from .array_checks import as_wins, require_same_length
 
 
 _TOLERANCE = 1e-10

@@ -10,10 +10,10 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike
 
-from .array_checks import as_bin_values, as_vote_counts, require_same_length
+from .array_checks import as_bin_values, as_vote_counts, as_wins, require_same_length
 from .bradley_terry import fit_bradley_terry
 from .correlation import spearman_correlation
-from .series import as_wins, choice_accuracy
+from .pairs import choice_accuracy
 
 
 def vote_resampling_ceiling(
