@@ -5,7 +5,7 @@ Knows nothing about rated collections or metrics.
 
 from ..strict_loading import hash_weights
 from .companions import OwnScore, describe_companions, find_companions
-from .ranking import RankedPicture, rank_pictures
+from .ranking import RankedPicture, RankedSeries, rank, rank_pictures, rank_series
 from .reliability import Reliability, describe_score
 from .reward import AestheticReward
 from .scorer import AestheticScorer
@@ -20,6 +20,7 @@ __all__ = [
     "OwnScore",
     "PictureScore",
     "RankedPicture",
+    "RankedSeries",
     "Reliability",
     "best_of_n",
     "check_destination",
@@ -27,7 +28,9 @@ __all__ = [
     "describe_score",
     "find_companions",
     "hash_weights",
+    "rank",
     "rank_pictures",
+    "rank_series",
     "score_dataset",
     "score_pictures",
     "sort_by_score",
