@@ -134,7 +134,7 @@ def load_fgaesthetics(
         records,
         pictures,
         files,
-        split_of=lambda series: "train",  # never asked for, because every record says its split
+        {record[side]: record["split"] for record in records for side in ("image_a", "image_b")},
         pair_types={
             "series_id": Value("string"),
             "source": Value("string"),

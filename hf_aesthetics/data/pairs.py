@@ -117,30 +117,17 @@ def load_pairs(
         ValueError: pairs.csv, row 2: `image_a` and `image_b` must be two pictures, got 'sea' twice. Drop the row.
     """
     data_dir = Path(data_dir)
-    path = _find_table(data_dir, table)
-    rows = [
-        TableRow(
-            {column: None if cell == "" else cell for column, cell in cells.items()}, f"{path.name}, row {number}"
-        )
-        for number, cells in parse_table(path)
-    ]
-    if not rows:
-        raise ValueError(f"{path.name}: expected one row a comparison, found none. Add them below the header.")
-    records = _read_records(rows, path.name)
-    names = list(dict.fromkeys(record[side] for record in records for side in PAIR_COLUMNS[:2]))
-    find = _finder(data_dir)
-
-    def split_of(key: str) -> str:
-        return hash_split(key, validation, test, seed)
-
-    extra = {name: kind for name, kind in _OPTIONAL.items() if name in rows[0].cells}
+    path = find_table(data_dir, table, TABLE_NAMES, "image_a, image_b and preference")
+    records, types = read_pair_table(path)
+    splits = _assign_splits(path.name, records, lambda key: hash_split(key, validation, test, seed))
+    find = find_pictures_of(data_dir)
     return collect_pairs(
         path.name,
         records,
-        {name: {"image_id": name} for name in names},
-        {name: find(name) for name in names},
-        split_of=split_of,
-        pair_types=extra,
+        {name: {"image_id": name} for name in splits},
+        {name: find(name) for name in splits},
+        splits,
+        pair_types=types,
         max_skipped=max_skipped,
         num_proc=num_proc,
     )
@@ -151,8 +138,8 @@ def collect_pairs(
     records: Sequence[dict[str, Any]],
     pictures: Mapping[str, dict[str, Any]],
     files: Mapping[str, str] | None,
+    splits: Mapping[str, str],
     *,
-    split_of: Callable[[str], str],
     pair_types: Mapping[str, Any],
     picture_types: Mapping[str, Any] | None = None,
     max_skipped: float = 0.0,
@@ -165,14 +152,13 @@ def collect_pairs(
         name (`str`):
             What errors and warnings call the collection.
         records (`Sequence[dict]`):
-            One a comparison: `image_a`, `image_b`, `preference`, the columns of `pair_types`, and if known `series_id`
-            and `split`.
+            One a comparison: `image_a`, `image_b`, `preference` and the columns of `pair_types`.
         pictures (`Mapping[str, dict]`):
             A row for each picture by its id.
         files (`Mapping[str, str]`, *optional*):
             Paths by id. Without them there is no column `image`, and no picture has to be there.
-        split_of (`Callable[[str], str]`):
-            Split by the id of a picture, or of its series, where the records do not say it.
+        splits (`Mapping[str, str]`):
+            Split of each picture by its id.
         pair_types, picture_types (`Mapping[str, Any]`):
             Types of the columns that comparisons and pictures have beyond the common ones.
         max_skipped (`float`, *optional*, defaults to 0):
@@ -181,9 +167,8 @@ def collect_pairs(
             Number of processes that decode the pictures.
 
     Raises:
-        ValueError: If a picture is in two splits or series, or too many pictures cannot be used.
+        ValueError: If too many pictures cannot be used.
     """
-    splits = _assign_splits(name, records, split_of)
     ids = list(pictures)
     problems = [None] * len(ids) if files is None else check_pictures([files[i] for i in ids], ids, num_proc)
     skipped = [problem for problem in problems if problem is not None]
@@ -220,27 +205,51 @@ def collect_pairs(
     return ComparedPictures(shown, compared, num_across, num_gone, skipped)
 
 
-def _find_table(data_dir: Path, table: str | Path | None) -> Path:
-    names = TABLE_NAMES if table is None else (str(table),)
+def find_table(data_dir: Path, table: str | Path | None, names: Sequence[str], columns: str) -> Path:
+    """The table of that name, or the only one of several; `columns` tells what to write where there is none."""
+    names = names if table is None else (str(table),)
     found = [name for name in names if (data_dir / name).is_file()]
     if len(found) != 1:
         raise FileNotFoundError(
-            f"Expected one table of comparisons in {str(data_dir)!r}, {' or '.join(names)}, found "
-            f"{', '.join(found) or 'none'}. Write one with image_a, image_b and preference, or pass `table`."
+            f"Expected one table in {str(data_dir)!r}, {' or '.join(names)}, found {', '.join(found) or 'none'}. "
+            f"Write one with {columns}, or pass `table`."
         )
     return data_dir / found[0]
 
 
-def _read_records(rows: Sequence[TableRow], name: str) -> list[dict[str, Any]]:
+def read_rows(path: Path) -> list[TableRow]:
+    """The rows of a table in CSV, JSON lines or Parquet, at least one."""
+    rows = [
+        TableRow({name: None if cell == "" else cell for name, cell in cells.items()}, f"{path.name}, row {number}")
+        for number, cells in parse_table(path)
+    ]
+    if not rows:
+        raise ValueError(f"{path.name}: expected rows below the header, found none. Add them.")
+    return rows
+
+
+def read_pair_table(path: Path) -> tuple[list[dict[str, Any]], dict[str, Any]]:
+    """
+    The comparisons of a table, and the types of their columns beyond `PAIR_COLUMNS`.
+
+    Args:
+        path (`Path`):
+            The table; [`load_pairs`] says what it may look like.
+
+    Raises:
+        ValueError: If a column is missing or a row malformed.
+    """
+    rows = read_rows(path)
     columns = rows[0].cells
     has_wins = all(column in columns for column in _WINS)
     missing = [column for column in PAIR_COLUMNS[:2] if column not in columns]
     if missing or has_wins == ("preference" in columns):
         raise ValueError(
-            f"{name}: expected columns image_a and image_b, with either wins_a and wins_b or preference, found "
+            f"{path.name}: expected columns image_a and image_b, with either wins_a and wins_b or preference, found "
             f"{list(columns)}. Rename or drop columns."
         )
-    return [_read_record(row, has_wins) for row in rows]
+    types = {name: kind for name, kind in _OPTIONAL.items() if name in columns}
+    return [_read_record(row, has_wins) for row in rows], types
 
 
 def _read_record(row: TableRow, has_wins: bool) -> dict[str, Any]:
@@ -259,14 +268,16 @@ def _read_record(row: TableRow, has_wins: bool) -> dict[str, Any]:
     else:
         record["preference"] = row.number("preference", 0, 1)
     record |= {column: row.read(column, str) for column in ("series_id", "source", "caption") if column in row.cells}
-    if split := row.read("split", str):
-        split = {"val": "validation", "dev": "validation"}.get(split, split)
-        if split not in SPLITS:
-            raise ValueError(
-                f"{row.place}: `split` must be one of {', '.join(SPLITS)}, got {split!r}. Correct the row."
-            )
-        record["split"] = split
-    return record
+    return {**record, "split": read_split(row)}
+
+
+def read_split(row: TableRow) -> str | None:
+    """The split that a row names, `None` where it names none."""
+    split = row.read("split", str)
+    known = {**dict(zip(SPLITS, SPLITS, strict=True)), "val": "validation", "dev": "validation", None: None}
+    if split not in known:
+        raise ValueError(f"{row.place}: `split` must be one of {', '.join(SPLITS)}, got {split!r}. Correct the row.")
+    return known[split]
 
 
 def _read_name(row: TableRow, column: str) -> str:
@@ -277,8 +288,8 @@ def _read_name(row: TableRow, column: str) -> str:
     return name
 
 
-def _finder(data_dir: Path) -> Callable[[str], str]:
-    """The file of a picture: as it is called, or the only one called so with the ending of a picture."""
+def find_pictures_of(data_dir: Path) -> Callable[[str], str]:
+    """A function that finds the file of a picture: as it is called, or the only one called so with an ending."""
     by_stem: dict[str, list[Path]] = {}
     for folder in (data_dir, data_dir / "images"):
         for path in sorted(folder.iterdir()) if folder.is_dir() else ():
@@ -311,7 +322,7 @@ def _assign_splits(name: str, records: Iterable[dict[str, Any]], split_of: Calla
                     f"{name}: a picture must lie in one series, but {image_id!r} is in {known!r} and {of_series!r}. "
                     "Give it an id in each."
                 )
-            split = record.get("split") or split_of(image_id if of_series is None else of_series)
+            split = record["split"] or split_of(image_id if of_series is None else of_series)
             if (known := splits.setdefault(image_id, split)) != split:
                 raise ValueError(
                     f"{name}: a picture must lie in one split, but {image_id!r} is in {known} and {split}. "

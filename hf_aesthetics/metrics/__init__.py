@@ -6,7 +6,7 @@ from ..extras import require_extra
 require_extra(__name__, "evaluation", "scipy")
 
 from .bootstrap import PairedDifference, bootstrap_interval, paired_bootstrap
-from .bradley_terry import BradleyTerryFit, fit_bradley_terry
+from .bradley_terry import BradleyTerryFit, UnlinkedError, fit_bradley_terry
 from .calibration import calibration_error, probability_integral_transform
 from .ceiling import ChoiceCeiling, choice_ceiling, strength_ceiling, vote_resampling_ceiling
 from .classification import accuracy, balanced_accuracy, default_threshold, f1, is_high, majority_accuracy
@@ -22,6 +22,7 @@ __all__ = [
     "BradleyTerryFit",
     "ChoiceCeiling",
     "PairedDifference",
+    "UnlinkedError",
     "accuracy",
     "balanced_accuracy",
     "bootstrap_interval",

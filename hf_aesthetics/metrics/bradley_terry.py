@@ -20,6 +20,14 @@ _TOLERANCE = 1e-10
 _MAX_STEPS = 200
 
 
+class UnlinkedError(ValueError):
+    """Choices that do not link all items: nothing compares the items at positions `part` with the others."""
+
+    def __init__(self, message: str, part: list[int]) -> None:
+        super().__init__(message)
+        self.part = part
+
+
 @dataclass(frozen=True)
 class BradleyTerryFit:
     """
@@ -98,8 +106,8 @@ def fit_bradley_terry(
         [`BradleyTerryFit`].
 
     Raises:
-        ValueError: If the choices do not link all items, so that nothing compares the parts; if `prior` is 0 and the
-            likelihood has no maximum; or if an array is malformed.
+        UnlinkedError: If the choices do not link all items, so that nothing compares the parts.
+        ValueError: If `prior` is 0 and the likelihood has no maximum, or an array is malformed.
 
     Example:
         >>> from hf_aesthetics.metrics import fit_bradley_terry
@@ -158,9 +166,10 @@ def _require_links(wins: np.ndarray, prior: float) -> None:
     num_parts, part_of = connected_components(wins > 0, directed=True, connection="weak")
     if num_parts > 1:
         smallest = np.flatnonzero(part_of == np.bincount(part_of).argmin())
-        raise ValueError(
+        raise UnlinkedError(
             f"The choices must link all {len(wins)} items, but fall into {num_parts} parts without a choice between "
-            f"them, one of them {_listed(smallest)}. Compare across the parts, or fit each part alone."
+            f"them, one of them {_listed(smallest)}. Compare across the parts, or fit each part alone.",
+            smallest.tolist(),
         )
     num_parts, part_of = connected_components(wins > 0, directed=True, connection="strong")
     if num_parts > 1 and prior == 0:
