@@ -35,7 +35,7 @@ def main(argv: list[str] | None = None) -> None:
         write_calibration(calibration, arguments.output_dir)
         num_series = len({picture["series_id"] for picture in calibration.pictures})
         print(
-            f"{len(calibration.pictures):,} pictures of {num_series:,} series, {len(calibration.pairs):,} clear pairs,"
+            f"{len(calibration.pictures):,} pictures of {num_series:,} series, {len(calibration.pairs):,} clear pairs"
         )
         print(f"{calibration.num_unclear:,} unclear ones dropped, {len(calibration.unlinked):,} series left out")
         for name, reason in calibration.unlinked.items():

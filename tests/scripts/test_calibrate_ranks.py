@@ -30,7 +30,7 @@ def test_ranks_and_ceiling_of_a_simulated_panel(run, tmp_path, capsys):
     with (tmp_path / "out" / "series.csv").open() as file:
         found = {row["file_name"]: float(row["strength"]) for row in csv.DictReader(file)}
     assert np.corrcoef([found[f"p{number}"] for number in range(30)], strengths)[0, 1] > 0.9
-    assert re.match(r"30 pictures of 1 series\n\d+ clear pairs, \d+ unclear ones dropped, 0 series left out", said)
+    assert re.match(r"30 pictures of 1 series, \d+ clear pairs\n\d+ unclear ones dropped, 0 series left out", said)
 
 
 def test_what_is_wrong_is_one_line(run, tmp_path, capsys):
