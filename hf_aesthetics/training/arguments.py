@@ -142,6 +142,9 @@ class AestheticTrainingArguments(TrainingArguments):
     learning_rate: float = field(default=1e-4, metadata={"help": "initial learning rate of the backbone"})
     num_train_epochs: float = field(default=10, metadata={"help": "passes over the training pictures"})
     per_device_train_batch_size: int = field(default=32, metadata={"help": "pictures a step and device"})
+    series_batch_size: int = field(
+        default=64, metadata={"help": "pictures a step and device where series are trained on, about: whole series"}
+    )
     per_device_eval_batch_size: int = field(default=64, metadata={"help": "pictures a step and device"})
     lr_scheduler_type: str = field(default="cosine", metadata={"help": "course of the learning rates"})
     warmup_steps: float = field(default=0.1, metadata={"help": "steps, or share of them where below 1"})
