@@ -11,7 +11,8 @@ from scipy.stats import norm
 from transformers import BatchFeature, pipeline
 from transformers.utils import ModelOutput
 
-from hf_aesthetics import ModalityImageProcessor
+from hf_aesthetics import FgaesqConfig, FgaesqForAestheticAssessment, FgaesqImageProcessor, ModalityImageProcessor
+from hf_aesthetics.models.series_losses import win_shares
 from hf_aesthetics.pipelines import ImageSeriesRankingPipeline, pair_probabilities
 from hf_aesthetics.scoring import AestheticScorer, rank, rank_series, score_pictures
 
@@ -150,3 +151,32 @@ def test_what_is_no_series_is_refused(ranker, photos):
         ranker("beach.jpg")
     with pytest.raises(TypeError, match="`batch_size` and `error`, got 'top_k'"):
         ranker(photos, top_k=1)
+
+
+def test_fgaesq_ranks_a_series_by_its_comparisons():
+    tower = {
+        "hidden_size": 16,
+        "intermediate_size": 32,
+        "num_hidden_layers": 1,
+        "num_attention_heads": 2,
+        "image_size": 64,
+        "patch_size": 16,
+        "projection_dim": 12,
+    }
+    torch.manual_seed(0)
+    model = FgaesqForAestheticAssessment(FgaesqConfig(backbone_config=tower))
+    with torch.no_grad():
+        for parameter in model.parameters():
+            parameter.add_(0.2 * torch.randn(parameter.shape))
+    processor = FgaesqImageProcessor(size={"height": 128, "width": 96}, sequence_length=24, num_refined=2)
+    scorer = AestheticScorer(model, processor, name="fgaesq", device="cpu")
+    rng = np.random.default_rng(0)
+    burst = [Image.fromarray(rng.integers(0, 256, (128, 96, 3), dtype=np.uint8)) for _ in range(4)]
+    ranked = rank(scorer, burst)
+    with torch.no_grad():
+        inputs = processor.preprocess_series(burst)
+        shares = win_shares(model(**inputs).pair_probabilities, inputs["pair_images"], len(burst))
+    np.testing.assert_allclose((ranked.probabilities.sum(axis=1) - 0.5) / 3, shares.numpy(), atol=1e-5)
+    assert ranked.order == shares.argsort(descending=True).tolist()
+    task = ImageSeriesRankingPipeline(model=model, image_processor=processor, device="cpu")
+    np.testing.assert_allclose(task(burst)["probabilities"], ranked.probabilities, atol=1e-5)
