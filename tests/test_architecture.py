@@ -29,6 +29,7 @@ FLOORS = {
     "scoring": 5,
     "advice": 6,
     "evaluation": 6,
+    "competition": 6,
     "series": 6,
     "analysis": 7,
     "cards": 8,
