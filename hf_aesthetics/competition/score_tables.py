@@ -56,7 +56,7 @@ def open_corpus(scorers: Mapping[str, str | os.PathLike[str]], work_dir: str | o
 
     Scores become ranks, so that no scorer wins by its scale, and no monotone change of its scores changes anything. A
     picture without a score of one scorer takes part for none. Ranks lie in `work_dir`, four bytes a picture and
-    scorer. Tables are read in pieces; while one scorer is ranked, some tens of bytes a picture are in memory.
+    scorer. Tables are read in pieces; while one scorer is ranked, about a hundred bytes a picture are in memory.
 
     Args:
         scorers (`Mapping[str, str or os.PathLike]`):
