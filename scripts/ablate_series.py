@@ -9,6 +9,9 @@ By default on rendered series: the same scene three times, and all that differs 
 whose threads half the resolution cannot show. Each seed has its own training scenes, weights and order; the scenes of
 the test are the same for all, and in no training. Every part has the same scenes, steps and rates as the others.
 
+Three arms have series of their own, to which those with the same first word compare: with half of the patches as
+candidates, with pictures of several widths, and with a second detail that does not count.
+
 Captions go through the text tower of `--backbone`. The tiny tower has none: a random vector stands for each sentence,
 which is as frozen. What is finished is kept in `--output_dir`, and a stopped ablation goes on there.
 """
@@ -17,7 +20,7 @@ import argparse
 import json
 import math
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from datasets import Dataset, DatasetDict
@@ -37,21 +40,34 @@ from hf_aesthetics.training.series_rows import TEXT_COLUMN, SeriesRows
 from hf_aesthetics.training.series_training import measure_series, series_scores, train_on_series
 
 
-# an arm changes fields of the processor and of the model
-ARMS: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
-    "whole": ({}, {}),
-    "coarse": ({"num_refined": 0}, {}),
-    "half_are_candidates": ({"candidate_share": 0.5}, {}),
-    "no_captions": ({}, {"align_loss_weight": 0.0}),
-    "bradley_terry": ({}, {"series_loss": "bradley_terry"}),
-    "rank_reg_over_pairs": ({}, {"series_loss": "rank_reg_pairs"}),
-    "defect_a_positions": ({"use_row_major_positions": True}, {}),
-    "defect_b_drop": ({"use_patch_number_drop": True}, {}),
-    "defect_c_scales": ({}, {"use_detached_scales": True}),
-    "defect_d_padding": ({}, {"use_padding_attention": True}),
-    "defect_e_columns": ({"use_flat_comparison": True}, {}),
-    "defect_f_positions": ({}, {"use_frozen_positions": True}),
-    "defect_h_windows": ({"use_separate_draws": True, "candidate_share": 0.5}, {}),
+class Arm(NamedTuple):
+    """What an arm changes: fields of the processor, of the model, and of the rendered series."""
+
+    processor: dict[str, Any] = {}
+    model: dict[str, Any] = {}
+    series: dict[str, Any] = {}
+
+
+PLACE = {"num_refined": 7, "candidate_share": 0.5, "sequence_length": 42}
+ARMS = {
+    "whole": Arm(),
+    "coarse": Arm({"num_refined": 0}),
+    "no_captions": Arm(model={"align_loss_weight": 0.0}),
+    "bradley_terry": Arm(model={"series_loss": "bradley_terry"}),
+    "rank_reg_over_pairs": Arm(model={"series_loss": "rank_reg_pairs"}),
+    "defect_b_drop": Arm({"use_patch_number_drop": True}),
+    "defect_c_scales": Arm(model={"use_detached_scales": True}),
+    "defect_d_padding": Arm(model={"use_padding_attention": True}),
+    # half of the patches are candidates, as in the paper, so that it is a matter of luck which ones are refined
+    "half": Arm({"candidate_share": 0.5}),
+    "half_defect_h_windows": Arm({"candidate_share": 0.5, "use_separate_draws": True}),
+    # pictures of several widths
+    "cut": Arm(series={"do_cut": True}),
+    "cut_defect_e_columns": Arm({"use_flat_comparison": True}, series={"do_cut": True}),
+    # a detail on the left counts, and another one on the right does not
+    "place": Arm(PLACE, series={"do_distract": True}),
+    "place_defect_a_positions": Arm({**PLACE, "use_row_major_positions": True}, series={"do_distract": True}),
+    "place_defect_f_positions": Arm(PLACE, {"use_frozen_positions": True}, {"do_distract": True}),
 }
 # of these pictures the smallest leave slots empty, and of the largest tokens are dropped
 SMALL = {"size": {"longest_edge": 160}, "num_refined": 4, "candidate_share": 0.25, "sequence_length": 33}
@@ -60,8 +76,8 @@ METRICS = ("pair_accuracy", "series_srcc", "top1_accuracy", "full_order_accuracy
 
 def run(arguments: argparse.Namespace, arm: str, seed: int) -> dict[str, Any]:
     """Trains and measures one model."""
-    of_processor, of_model = ARMS[arm]
-    series = load(arguments, seed)
+    of_processor, of_model, of_series = ARMS[arm]
+    series = load(arguments, seed, of_series)
     is_tiny = arguments.backbone in TOWERS
     set_seed(seed)
     if is_tiny:
@@ -89,12 +105,12 @@ def run(arguments: argparse.Namespace, arm: str, seed: int) -> dict[str, Any]:
     return {name: measured[name] for name in METRICS} | {"steps": trainer.state.global_step}
 
 
-def load(arguments: argparse.Namespace, seed: int) -> ComparedPictures:
+def load(arguments: argparse.Namespace, seed: int, fields: dict[str, Any]) -> ComparedPictures:
     if arguments.data_dir is not None:
         return load_series(arguments.data_dir)
     count = arguments.num_series
-    mine = load_synthetic_series(count, 1, 1, seed=seed + 1)
-    others = load_synthetic_series(1, 8, arguments.num_test_series)
+    mine = load_synthetic_series(count, 1, 1, seed=seed + 1, **fields)
+    others = load_synthetic_series(1, 8, arguments.num_test_series, **fields)
     pictures = DatasetDict(
         {"train": mine.pictures["train"], **{s: others.pictures[s] for s in ("validation", "test")}}
     )
@@ -145,7 +161,7 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument("--backbone", default="tiny", help=f"a CLIP, or one of {', '.join(TOWERS)} from nothing")
     parser.add_argument("--num_series", type=int, default=128, help="rendered series to train on")
     parser.add_argument("--num_test_series", type=int, default=200)
-    parser.add_argument("--num_train_epochs", type=float, default=10)
+    parser.add_argument("--num_train_epochs", type=float, default=12)
     parser.add_argument("--series_batch_size", type=int, default=48, help="pictures a step, about")
     parser.add_argument("--learning_rate", type=float, default=1e-3)
     parser.add_argument("--head_learning_rate", type=float, default=1e-3)

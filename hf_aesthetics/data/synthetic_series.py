@@ -29,6 +29,8 @@ def load_synthetic_series(
     num_validation: int = 48,
     num_test: int = 200,
     num_pictures: int = 3,
+    do_cut: bool = False,
+    do_distract: bool = False,
     seed: int = 0,
     cache_dir: str | Path | None = None,
 ) -> ComparedPictures:
@@ -41,6 +43,8 @@ def load_synthetic_series(
             Number of series a split.
         num_pictures (`int`, *optional*, defaults to 3):
             Pictures of a series.
+        do_cut (`bool`, *optional*, defaults to `False`), do_distract (`bool`, *optional*, defaults to `False`):
+            What makes it harder, see [`render_series`].
         seed (`int`, *optional*, defaults to 0):
             Seed of the scenes.
         cache_dir (`str` or `Path`, *optional*):
@@ -67,20 +71,21 @@ def load_synthetic_series(
         first = (seed * len(SPLITS) + index) * _MAX_SERIES
         seeds = range(first, first + count)
         pictures[split] = Dataset.from_generator(
-            partial(_pictures, seeds, num_pictures),
+            partial(_pictures, seeds, num_pictures, do_cut, do_distract),
             features=series_features(),
             cache_dir=None if cache_dir is None else str(cache_dir),  # ty: ignore[invalid-argument-type]
             split=NamedSplit(split),
-            fingerprint=_fingerprint(seeds, num_pictures),
+            fingerprint=_fingerprint(seeds, num_pictures, do_cut, do_distract),
         )
         rows = [row for number in seeds for row in _comparisons(number, num_pictures)]
         pairs[split] = Dataset.from_list(rows, features=pair_features({"caption": Value("string")}))
     return ComparedPictures(pictures, pairs)
 
 
-def _pictures(seeds: range, num_pictures: int) -> Iterator[dict[str, Any]]:
+def _pictures(seeds: range, num_pictures: int, do_cut: bool, do_distract: bool) -> Iterator[dict[str, Any]]:
     for number in seeds:
-        for rank, pixels in enumerate(render_series(number, num_pictures).pictures):
+        series = render_series(number, num_pictures, do_cut=do_cut, do_distract=do_distract)
+        for rank, pixels in enumerate(series.pictures):
             buffer = io.BytesIO()
             PILImage.fromarray(pixels).save(buffer, "PNG")  # JPEG would smooth the detail
             yield {
@@ -108,9 +113,9 @@ def _name(number: int, rank: int | None = None) -> str:
     return f"series-{number:07d}" + ("" if rank is None else f"-{rank}")
 
 
-def _fingerprint(seeds: range, num_pictures: int) -> str:
+def _fingerprint(*asked: Any) -> str:
     """Name of a split in the cache: what was asked for, and the code that makes it."""
-    digest = hashlib.sha256(repr((seeds, num_pictures)).encode())
+    digest = hashlib.sha256(repr(asked).encode())
     for source in [Path(__file__), *sorted((Path(__file__).parent / "rendering").glob("*.py"))]:
         digest.update(source.read_bytes())
     return digest.hexdigest()[:32]

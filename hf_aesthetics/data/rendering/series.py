@@ -34,7 +34,9 @@ class SceneSeries:
     detail: tuple[int, int, int]
 
 
-def render_series(seed: int, num_pictures: int = 3, detail_side: int = 24) -> SceneSeries:
+def render_series(
+    seed: int, num_pictures: int = 3, detail_side: int = 24, do_cut: bool = False, do_distract: bool = False
+) -> SceneSeries:
     """
     Draws one scene and photographs it several times. A square of it is woven: threads of one pixel, lighter and darker
     in turn along rows and columns, whose mean over two by two pixels is none. So at half the resolution nothing of
@@ -47,6 +49,12 @@ def render_series(seed: int, num_pictures: int = 3, detail_side: int = 24) -> Sc
             At least 2.
         detail_side (`int`, *optional*, defaults to 24):
             Height and width of the weave, 96 at most.
+        do_cut (`bool`, *optional*, defaults to `False`):
+            Whether each picture is cut at its right by 0, 32 or 64 pixels, whatever its sharpness, so that the
+            pictures of a series have several widths.
+        do_distract (`bool`, *optional*, defaults to `False`):
+            Whether the detail that counts is in the left half, and in the right half there is another one whose
+            sharpness is drawn anew for each picture.
 
     Raises:
         ValueError: If there are fewer than 2 pictures, or the detail does not fit.
@@ -72,17 +80,25 @@ def render_series(seed: int, num_pictures: int = 3, detail_side: int = 24) -> Sc
         int(rng.integers(0, edge - side + 1)) for edge, side in zip(shown.shape[1:], (height, width), strict=True)
     )
     shown = shown[:, top : top + height, left : left + width]
-    row, column = (int(rng.integers(0, side - detail_side + 1)) for side in (height, width))
+    last_column = width // 2 if do_distract else min(SIDES) if do_cut else width
+    places = [[int(rng.integers(0, side - detail_side + 1)) for side in (height, last_column)]]
+    if do_distract:
+        right = int(rng.integers(width // 2, width - detail_side + 1))
+        places.append([int(rng.integers(0, height - detail_side + 1)), right])
     contrast = rng.uniform(0.1, 0.2) * rng.choice([-1, 1])
     rows, columns = np.indices((detail_side, detail_side))
     weave = (contrast * (1 - 2 * ((rows + columns) % 2))).astype(np.float32)
-    place = np.s_[:, row : row + detail_side, column : column + detail_side]
-    # room above and below: what is clipped of the weave would leave something at half the resolution
-    shown[place] = np.clip(shown[place], 0.3, 0.7)
+    windows = [np.s_[:, row : row + detail_side, column : column + detail_side] for row, column in places]
+    for window in windows:
+        # room above and below: what is clipped of the weave would leave something at half the resolution
+        shown[window] = np.clip(shown[window], 0.3, 0.7)
     sharpness = np.linspace(1, 0, num_pictures)
     pictures = []
     for share in sharpness:
         woven = shown.copy()
-        woven[place] += np.float32(share) * weave
-        pictures.append(expose(woven, recipe.noise, np.random.Generator(np.random.PCG64([seed, 1]))))
-    return SceneSeries(pictures, sharpness.tolist(), (row, column, detail_side))
+        for window, strength in zip(windows, (share, rng.uniform() if do_distract else 0.0), strict=False):
+            woven[window] += np.float32(strength) * weave
+        pixels = expose(woven, recipe.noise, np.random.Generator(np.random.PCG64([seed, 1])))
+        kept = int(rng.choice([side for side in SIDES if side <= width])) if do_cut else width
+        pictures.append(pixels[:, :kept])
+    return SceneSeries(pictures, sharpness.tolist(), (*places[0], detail_side))
