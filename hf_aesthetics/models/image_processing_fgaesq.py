@@ -9,7 +9,7 @@ from itertools import combinations
 from typing import Any
 
 import torch
-from transformers import BatchFeature
+from transformers import AutoConfig, AutoImageProcessor, BatchFeature
 from transformers.image_processing_backends import TorchvisionBackend
 from transformers.image_utils import (
     OPENAI_CLIP_MEAN,
@@ -140,6 +140,22 @@ class FgaesqImageProcessor(ModalityImageProcessor):
             )
         if self.patch_size < 4:  # the window of the similarity has 7 pixels
             raise ValueError(f"`patch_size` must be at least 4, got {self.patch_size}.")
+
+    @classmethod
+    def from_backbone_pretrained(cls, checkpoint: str, **kwargs) -> "FgaesqImageProcessor":
+        """
+        A processor with the statistics and the patches of a pretrained CLIP, but not its size.
+
+        Args:
+            checkpoint (`str`):
+                Hub repository or local folder.
+            **kwargs:
+                Fields of [`FgaesqImageProcessor`], which win.
+        """
+        source, config = AutoImageProcessor.from_pretrained(checkpoint), AutoConfig.from_pretrained(checkpoint)
+        fields = {name: list(getattr(source, name)) for name in ("image_mean", "image_std")}
+        fields["patch_size"] = getattr(config, "vision_config", config).patch_size
+        return cls(**{**fields, **kwargs})
 
     def __call__(
         self,

@@ -14,7 +14,7 @@ from transformers.processing_utils import Unpack
 from transformers.utils import TransformersKwargs
 from transformers.utils.generic import can_return_tuple
 
-from .configuration_fgaesq import FgaesqConfig
+from .configuration_fgaesq import TOWERS, FgaesqConfig
 from .diff_tokens import PADDING
 from .score_outputs import ScoreOutput, score_outputs
 from .series_losses import (
@@ -88,6 +88,9 @@ class FgaesqForAestheticAssessment(PreTrainedModel):
 
     config: FgaesqConfig
     backbone: CLIPVisionModelWithProjection
+    # what whoever trains may start from: a pretrained CLIP, or one of these from nothing
+    default_tower = "openai/clip-vit-base-patch16"
+    towers = TOWERS
     base_model_prefix = "backbone"
     main_input_name = "pixel_values"
     supports_gradient_checkpointing = True

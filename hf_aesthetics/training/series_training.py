@@ -5,24 +5,29 @@ Knows nothing about how series were found or ranked.
 
 from collections.abc import Sequence
 from copy import copy
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
 import numpy as np
 import torch
 from accelerate.utils import gather_object
+from datasets import DatasetDict
 from torch.utils.data import DataLoader, SequentialSampler
-from transformers import TrainerCallback, default_data_collator
+from transformers import PreTrainedModel, TrainerCallback, default_data_collator
 from transformers.trainer_utils import EvalLoopOutput
 
 from ..data.loading import RatedCollection
 from ..data.pairs import ComparedPictures
+from ..data.series_collections import load_series_collection
 from ..data.training_rows import IndexedRows
 from ..metrics import summarize_series
 from ..models.image_processing_fgaesq import FgaesqImageProcessor
+from ..models.image_processing_modality import ModalityImageProcessor
 from ..models.modeling_fgaesq import FgaesqForAestheticAssessment
 from ..models.series_losses import win_shares
-from .arguments import AestheticTrainingArguments
+from .arguments import AestheticTrainingArguments, DataArguments, ModelArguments
+from .caption_embeddings import add_text_embeds
 from .series_rows import NUM_ROWS, AlternatingBatches, SeriesRows
 from .trainer import AestheticTrainer, find_start, row_transforms, validation_metrics, with_early_stopping
 
@@ -81,6 +86,9 @@ class SeriesTrainer(AestheticTrainer):
         validation_rows (`IndexedRows`, *optional*):
             Rated pictures; by default series alone are measured.
     """
+
+    train_dataset: AlternatingBatches
+    described_series: dict[str, str]
 
     def __init__(
         self, *, validation_series: SeriesRows, validation_rows: IndexedRows | None = None, **options: Any
@@ -190,4 +198,62 @@ def train_on_series(
         callbacks=with_early_stopping(args, callbacks),
     )
     trainer.train(resume_from_checkpoint=find_start(args) if args.resume else None)
+    return trainer
+
+
+def learn_series(
+    model: PreTrainedModel,
+    processor: ModalityImageProcessor,
+    collection: RatedCollection,
+    data_args: DataArguments,
+    model_args: ModelArguments,
+    args: AestheticTrainingArguments,
+) -> SeriesTrainer:
+    """
+    Trains as the program was asked to, and measures the series of the test, for the card.
+
+    Args:
+        model (`PreTrainedModel`), processor ([`ModalityImageProcessor`]), collection ([`RatedCollection`]):
+            What is trained, and the ratings.
+        data_args ([`DataArguments`]), model_args ([`ModelArguments`]), args (`AestheticTrainingArguments`):
+            Those of the program.
+
+    Raises:
+        ValueError: If the model compares no pictures, or an option does not go with series.
+    """
+    if not isinstance(model, FgaesqForAestheticAssessment) or not isinstance(processor, FgaesqImageProcessor):
+        raise ValueError(f"--series is for models that compare pictures, 'fgaesq', got {model.config.model_type!r}.")
+    for name, is_given in (
+        ("--linear_probe", args.linear_probe),
+        ("--streaming", collection.is_streaming),
+        ("--loss mse", model_args.loss != "emd"),
+    ):
+        if is_given:
+            raise ValueError(f"{name} does not go with --series. Leave one of them out.")
+    with args.main_process_first(desc="loading the series"):
+        series = load_series_collection(
+            data_args.series or "",
+            data_args.series_dir,
+            picture_name=data_args.series_picture_name,
+            seed=args.seed,
+        )
+        if model_args.text_tower is not None:
+            size = model.config.backbone_config.projection_dim
+            pairs = add_text_embeds(series.pairs["train"], model_args.text_tower, size=size, device=args.device)
+            series = replace(series, pairs=DatasetDict({**series.pairs, "train": pairs}))
+    if args.metric_for_best_model == "srcc":
+        args = copy(args)
+        args.metric_for_best_model = "pair_accuracy"
+    trainer = train_on_series(model, processor, series, args, collection=collection)
+    test = SeriesRows(series.pictures["test"], processor, series.pairs.get("test"))
+    measured = measure_series(series_scores(trainer.model, test), test)
+    lengths = trainer.train_dataset.series.num_pictures
+    figures = ", ".join(f"{name.replace('_', ' ')} {measured[name]:.3f}" for name in SERIES_METRICS[:4])
+    trainer.described_series = {
+        "series": f"{len(lengths)} of {lengths.sum()} pictures, about {args.series_batch_size} a step and device, in "
+        "turn with rated ones",
+        "series_of_the_test": f"{figures}, in {measured['num_series']}",
+    }
+    if trainer.is_world_process_zero():
+        print(f"series of the test: {figures}")
     return trainer

@@ -1,6 +1,7 @@
 """Training on series: what a batch holds, that it learns, and that runs can be killed and divided."""
 
 import json
+import re
 import signal
 from collections import Counter
 
@@ -11,14 +12,27 @@ from datasets import Dataset
 from forks import Forks
 from launch import launch
 from safetensors.torch import load_file
-from tiny import SCALE, brightness_collection, training_arguments
-from tiny_series import SERIES_PROCESSOR, brightness_series, compared, tiny_fgaesq
+from tiny import SCALE, brightness_collection, rated_pictures, training_arguments
+from tiny_series import SERIES_PROCESSOR, TINY_TOWER, brightness_series, compared, tiny_fgaesq
 from tokenizers import Tokenizer, models, pre_tokenizers, processors
-from transformers import CLIPTextConfig, CLIPTextModelWithProjection, PreTrainedTokenizerFast
+from transformers import (
+    CLIPImageProcessor,
+    CLIPTextConfig,
+    CLIPTextModelWithProjection,
+    CLIPVisionConfig,
+    CLIPVisionModelWithProjection,
+    PreTrainedTokenizerFast,
+    ResNetConfig,
+)
 
+from hf_aesthetics import FgaesqImageProcessor
 from hf_aesthetics.data.training_rows import IndexedRows
 from hf_aesthetics.data.transforms import TrainingTransform
+from hf_aesthetics.scoring import AestheticScorer
+from hf_aesthetics.training import ModelArguments, build_scorer
+from hf_aesthetics.training.__main__ import main
 from hf_aesthetics.training.caption_embeddings import add_text_embeds
+from hf_aesthetics.training.preparation import name_backbone
 from hf_aesthetics.training.series_rows import NUM_ROWS, AlternatingBatches, SeriesRows, pack
 from hf_aesthetics.training.series_training import measure_series, series_scores, train_on_series
 
@@ -254,3 +268,76 @@ def test_two_processes_end_like_one(tmp_path):
         if name.endswith("k_proj.bias"):  # without effect: softmax does not see it, so its gradient is rounding
             continue
         torch.testing.assert_close(together[name], value, atol=1e-5, rtol=0, msg=name)
+
+
+# ---- the program ----
+
+
+@pytest.fixture(scope="module")
+def folders(tmp_path_factory) -> list[str]:
+    """Flags for a folder of rated pictures and one of ranked series."""
+    rated, ranked = (tmp_path_factory.mktemp(name) for name in ("rated", "ranked"))
+    lines = ["file_name,split," + ",".join(f"votes_{rating}" for rating in range(1, 6))]
+    for split, count, seed in (("train", 12, 1), ("validation", 5, 2), ("test", 6, 3)):
+        for row in rated_pictures(count, seed):
+            row["image"].save(rated / f"{row['image_id']}.png")
+            lines.append(f"{row['image_id']}.png,{split}," + ",".join(map(str, row["vote_counts"])))
+    (rated / "ratings.csv").write_text("\n".join(lines))
+    lines = ["file_name,series_id,series_rank,split"]
+    for split, lengths in (("train", [3, 2, 2]), ("validation", [2, 2]), ("test", [3])):
+        for row in brightness_series(lengths, split):
+            row["image"].save(ranked / f"{row['image_id']}.png")
+            lines.append(f"{row['image_id']}.png,{row['series_id']},{row['series_rank']},{split}")
+    (ranked / "series.csv").write_text("\n".join(lines))
+    return ["--dataset", "folder", "--data_dir", str(rated), "--series", "folder", "--series_dir", str(ranked)]
+
+
+TINY = ["--model_type", "fgaesq", "--backbone", "tiny", "--image_size", "64", "--sequence_length", "8"]
+TINY += ["--num_refined", "1"]
+SHORT = ["--num_train_epochs", "1", "--series_batch_size", "4", "--use_cpu", "--disable_tqdm", "1"]
+
+
+def test_one_command_learns_series_and_ratings(folders, tmp_path, capsys):
+    main([*folders, *TINY, *SHORT, "--output_dir", str(tmp_path / "fgaesq")])
+    assert "series of the test: pair accuracy " in capsys.readouterr().out
+    card = (tmp_path / "fgaesq" / "README.md").read_text()
+    assert "| series | 3 of 7 pictures, about 4 a step" in card and "pair_accuracy = " in card
+    assert "| tower | CLIP ViT-B/16 | 2 layers of 64, no pretrained weights recorded |" in card
+    scorer = AestheticScorer.from_pretrained(tmp_path / "fgaesq", device="cpu")
+    assert scorer.processor.num_refined == 1 and scorer.model.config.num_labels == 5
+    records = scorer.score([row["image"] for row in rated_pictures(2, seed=9)])
+    assert records[0]["score"] != records[1]["score"] and records[0]["percentile"] is not None
+
+
+@pytest.mark.parametrize(
+    ("flags", "message"),
+    [
+        (["--linear_probe"], "--linear_probe does not go with --series"),
+        (["--loss", "mse"], "--loss mse|`loss`"),
+        (["--num_refined", "2"], "the 8 fine tokens of `num_refined` = 2 patches, got 8"),
+        (["--backbone", "{resnet}"], "must be a CLIP.*or 'tiny' from nothing, got .*a 'resnet'"),
+        (["--head_dropout", "0.5"], "`head_dropout` is no option of 'fgaesq', got 0.5"),
+        (["--model_type", "handcrafted", "--num_refined", "1"], "`num_refined` is no option of 'handcrafted', got 1"),
+        (["--text_tower", "{resnet}"], "'caption', got image_a, image_b"),
+    ],
+)
+def test_what_does_not_go_together_is_refused(flags, message, folders, tmp_path, capsys):
+    ResNetConfig().save_pretrained(tmp_path / "resnet")
+    flags = [flag.format(resnet=tmp_path / "resnet") for flag in flags]
+    tiny = TINY if "--model_type" not in flags else TINY[4:6]
+    with pytest.raises(SystemExit):
+        main([*folders, *tiny, *SHORT, *flags, "--output_dir", str(tmp_path / "fgaesq")])
+    assert re.search(message, capsys.readouterr().err)
+
+
+def test_a_pretrained_clip_brings_its_tower_and_statistics(tmp_path):
+    torch.manual_seed(0)
+    CLIPVisionModelWithProjection(CLIPVisionConfig(**TINY_TOWER)).save_pretrained(tmp_path / "clip")
+    CLIPImageProcessor(image_mean=[0.5] * 3).save_pretrained(tmp_path / "clip")
+    arguments = ModelArguments(model_type="fgaesq", backbone=str(tmp_path / "clip"), align_loss_weight=2.0)
+    model, processor = build_scorer(arguments, SCALE)
+    assert (processor.patch_size, list(processor.image_mean)) == (16, [0.5] * 3)
+    assert dict(processor.size) == dict(FgaesqImageProcessor().size)
+    assert (model.config.align_loss_weight, model.config.num_labels) == (2.0, 5)
+    assert name_backbone(arguments) == ("clip", None)
+    assert name_backbone(ModelArguments(model_type="fgaesq")) == ("openai/clip-vit-base-patch16", None)
