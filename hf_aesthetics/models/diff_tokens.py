@@ -50,9 +50,10 @@ def seeded_numbers(key: str, *shape: int) -> torch.Tensor:
 
 
 def picture_digest(picture: torch.Tensor) -> str:
-    """A word for the pixels of a picture, `(3, height, width)` uint8: the same for the same pixels."""
-    shape = "x".join(map(str, picture.shape))
-    return hashlib.blake2b(picture.contiguous().numpy().tobytes(), key=shape.encode(), digest_size=16).hexdigest()
+    """A word for the pixels of a picture, `(3, height, width)` with values to 255: the same for the same pixels."""
+    levels = picture.detach() if picture.dtype == torch.uint8 else picture.detach().round().clamp(0, 255)
+    shape = "x".join(map(str, picture.shape)).encode()
+    return hashlib.blake2b(levels.byte().cpu().contiguous().numpy().tobytes(), key=shape, digest_size=16).hexdigest()
 
 
 # ---- sizes ----

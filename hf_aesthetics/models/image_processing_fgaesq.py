@@ -224,6 +224,16 @@ class FgaesqImageProcessor(ModalityImageProcessor):
         inputs = _as_inputs(tokens, kwargs.get("return_tensors", "pt"))
         return BatchFeature({**inputs, "pair_images": torch.tensor(pairs)})
 
+    def differentiable_inputs(self, images: torch.Tensor) -> BatchFeature:
+        """
+        What a call makes of pictures, with a gradient to their pixels.
+
+        Args:
+            images (`torch.FloatTensor` of shape `(batch_size, 3, height, width)`):
+                sRGB pictures in [0, 1].
+        """
+        return _as_inputs([self.tokenize_picture(image / self.rescale_factor) for image in images], "pt")
+
     def _preprocess_image_like_inputs(
         self, images: ImageInput, partners: ImageInput | None = None, pair_ids: Sequence[str] | None = None, **kwargs
     ) -> BatchFeature:
@@ -247,11 +257,11 @@ class FgaesqImageProcessor(ModalityImageProcessor):
     # ---- tokens ----
 
     def tokenize_picture(self, picture: torch.Tensor) -> DiffTokens:
-        """The tokens of one picture alone, `(3, height, width)` uint8."""
+        """The tokens of one picture alone, `(3, height, width)` with values to 255."""
         [patches] = self._resized_patches([picture], side=0)
         numbers = seeded_numbers(picture_digest(picture), *patches.shape[:2], 4)
         # nothing is drawn: all candidates are taken, the most important ones
-        importance = lost_detail(patches)
+        importance = lost_detail(patches.detach()).cpu()
         ties = torch.arange(importance.numel(), dtype=torch.float64).view(importance.shape)
         share = min(self.num_refined, self.candidate_share * importance.numel()) / importance.numel()
         refined = choose_patches(importance, ties, self.num_refined, share)
@@ -264,7 +274,8 @@ class FgaesqImageProcessor(ModalityImageProcessor):
         shape = [max(patches.shape[axis] for patches in both) for axis in (0, 1)]
         # for each patch: an importance where there is nothing to compare, the order of the draw, whether it is dropped
         numbers = [seeded_numbers(key, *shape, 6)] * 2
-        importance = pair_importance(*both, numbers[0][..., 0], flat=self.use_flat_comparison)
+        seen = [patches.cpu() for patches in both]
+        importance = pair_importance(*seen, numbers[0][..., 0], flat=self.use_flat_comparison)
         if self.use_separate_draws:
             numbers = [seeded_numbers(f"{key}/{name}", *shape, 6) for name in ("first", "second")]
         answer = []
@@ -278,7 +289,7 @@ class FgaesqImageProcessor(ModalityImageProcessor):
         tokens = cut_tokens(patches, refined, self.use_row_major_positions)
         pixels = tokens.pixels
         if self.do_normalize:
-            mean, std = (torch.tensor(values).view(3, 1, 1) for values in (self.image_mean, self.image_std))
+            mean, std = (pixels.new_tensor(values).view(3, 1, 1) for values in (self.image_mean, self.image_std))
             pixels = (pixels - mean) / std
         tokens = DiffTokens(pixels, tokens.positions, tokens.scales)
         return fill_slots(tokens, self.sequence_length - 1, refined, numbers, self.use_patch_number_drop)
@@ -296,6 +307,7 @@ class FgaesqImageProcessor(ModalityImageProcessor):
         for picture, (height, width) in zip(pictures, sizes, strict=True):
             if picture.shape[-2:] != (height, width):
                 picture = self.resize(picture, SizeDict(height=height, width=width), resample=self.resample)
+                picture = picture.clamp(0, 255)  # which interpolation of floats leaves
             answer.append(cut_patches(fit_to_grid(picture, cell), cell).float() * self.rescale_factor)
         return answer
 

@@ -5,11 +5,12 @@ import math
 import pytest
 import torch
 from PIL import Image
+from torchvision.transforms.v2.functional import pil_to_tensor
 from transformers import CLIPVisionConfig, CLIPVisionModelWithProjection, pipeline
 
 from hf_aesthetics import FgaesqConfig, FgaesqForAestheticAssessment, FgaesqImageProcessor
 from hf_aesthetics.models.modeling_fgaesq import bicubic_weights
-from hf_aesthetics.scoring import AestheticScorer
+from hf_aesthetics.scoring import AestheticReward, AestheticScorer
 
 
 TOWER = {
@@ -213,3 +214,17 @@ def test_single_pictures_score_everywhere(tmp_path):
         assert record["score"] == pytest.approx(score, abs=1e-5) == other["score"]
         assert 0 < record["percentile"] < 100 and record["score_std"] > 0
     assert scorer.preprocessing.startswith("rgb, squash 128x96, ")
+
+
+@pytest.mark.parametrize("resized", [False, True])
+def test_a_reward_is_the_score_of_the_saved_picture_with_a_gradient(resized):
+    size = {"height": 160, "width": 128} if resized else {"height": 128, "width": 96}
+    processor = FgaesqImageProcessor(size=size, sequence_length=32, num_refined=2)
+    model = opinionated_model()
+    reward = AestheticReward(model, processor)
+    images = pictures(2)
+    floats = torch.stack([pil_to_tensor(image) for image in images]).div(255).requires_grad_()
+    scores = reward(floats)
+    torch.testing.assert_close(scores, reward(images), atol=0.03 if resized else 1e-4, rtol=0)
+    scores.sum().backward()
+    assert (floats.grad.abs().amax(dim=1) > 0).float().mean() > 0.8
