@@ -9,6 +9,7 @@ from torchvision.transforms.v2.functional import pil_to_tensor
 from transformers import CLIPVisionConfig, CLIPVisionModelWithProjection, pipeline
 
 from hf_aesthetics import FgaesqConfig, FgaesqForAestheticAssessment, FgaesqImageProcessor
+from hf_aesthetics.data.rendering.series import render_series
 from hf_aesthetics.models.modeling_fgaesq import bicubic_weights
 from hf_aesthetics.scoring import AestheticReward, AestheticScorer
 
@@ -196,6 +197,34 @@ def test_inputs_of_a_wrong_shape_are_refused():
         model(pixel_values=inputs["pixel_values"])
     with pytest.raises(ValueError, match=r"divisible by 16, got \(1, 3, 60, 64\)"):
         model(torch.zeros(1, 3, 60, 64))
+
+
+@pytest.mark.parametrize("num_refined", [4, 0])
+def test_four_series_are_learnt_by_heart_only_where_the_detail_is_seen(num_refined):
+    """All that differs is a detail smaller than a coarse token. Of what rounding leaves there nothing is learnt."""
+    processor = FgaesqImageProcessor(
+        do_resize=False, num_refined=num_refined, candidate_share=0.16, sequence_length=33
+    )
+    batches = []
+    for seed in range(4):
+        images = [Image.fromarray(pixels) for pixels in render_series(seed).pictures]
+        batches.append(processor.preprocess_series(images))
+    inputs = {name: torch.cat([batch[name] for batch in batches]) for name in processor.model_input_names}
+    inputs["pair_images"] = torch.cat([batch["pair_images"] + 3 * number for number, batch in enumerate(batches)])
+    torch.manual_seed(0)
+    tower = {**TOWER, "hidden_size": 32, "intermediate_size": 64, "num_hidden_layers": 1}
+    model = FgaesqForAestheticAssessment(FgaesqConfig(backbone_config=tower, head_dropouts=[0.0, 0.0]))
+    optimizer = torch.optim.Adam(model.parameters(), lr=2e-3)
+    series, ranks = torch.arange(4).repeat_interleave(3), torch.arange(3).repeat(4)
+    for _ in range(70):
+        optimizer.zero_grad()
+        outputs = model(**inputs, ranks=ranks, series=series)
+        outputs.loss.backward()
+        optimizer.step()
+    if num_refined:
+        assert (outputs.pair_probabilities > 0.5).all() and outputs.loss < 1.5
+    else:
+        assert outputs.loss > 1.75  # log 3! = 1.79 for who knows nothing
 
 
 # ---- every interface ----
