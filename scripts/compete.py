@@ -2,11 +2,13 @@
 
     hf-aesthetics score photos/ --model CHECKPOINT --output scores/nima
     python scripts/compete.py select --scorers nima=scores/nima ours=scores/ours --output_dir competition
-    python scripts/compete.py rank --output_dir competition --answers answers.csv
+    make label TASK=competition PICTURES=photos
+    python scripts/compete.py rank --output_dir competition
 
 The first writes `comparisons.csv`, what to show: `comparison`, `image_a`, `image_b`, in an order that gives nothing
-away; and `attacks.json`, who attacks whom by it. Answers are a table with `comparison`, `annotator` and `preference`,
-from -100, image_b is surely better, over 0 to 100. The second prints who attacks, who withstands, and the ranking.
+away; and `attacks.json`, who attacks whom by it. The second asks people on a page. The third prints who attacks, who
+withstands, and the ranking; answers from elsewhere are a table with `comparison`, `annotator` and `preference`, from
+-100, image_b is surely better, over 0 to 100.
 """
 
 import argparse
@@ -27,6 +29,8 @@ from hf_aesthetics.competition import (
     select_attacks,
 )
 from hf_aesthetics.data.pairs import read_rows
+from hf_aesthetics.data.table_rows import TableRow
+from hf_aesthetics.labelling import pool_repeats, print_consistency, read_answers
 from hf_aesthetics.training.program_errors import errors_in_one_line
 
 
@@ -40,7 +44,7 @@ def main(argv: list[str] | None = None) -> None:
     selecting.add_argument("--seed", type=int, default=0, help="of the order in which pictures are shown")
     ranking = commands.add_parser("rank", help="rank the scorers by answers")
     ranking.set_defaults(run=rank)
-    ranking.add_argument("--answers", type=Path, required=True, help=".csv, .jsonl or .parquet")
+    ranking.add_argument("--answers", type=Path, help="folder of the page, or .csv, .jsonl or .parquet")
     ranking.add_argument("--num_resamples", type=int, default=1000, help="draws of annotators for intervals")
     for command in (selecting, ranking):
         command.add_argument("--output_dir", type=Path, required=True, help="folder of the competition")
@@ -50,6 +54,11 @@ def main(argv: list[str] | None = None) -> None:
 
 
 def select(arguments: argparse.Namespace) -> None:
+    if list(arguments.output_dir.glob("answers/*.jsonl")):
+        raise ValueError(
+            f"{arguments.output_dir / 'answers'} has answers to the comparisons that would be replaced. Choose another"
+            " --output_dir."
+        )
     scorers = dict(part.split("=", 1) for part in arguments.scorers if "=" in part)
     if len(scorers) != len(arguments.scorers):
         raise ValueError(f"--scorers must be NAME=TABLE, each name once, got {' '.join(arguments.scorers)}.")
@@ -78,7 +87,7 @@ def rank(arguments: argparse.Namespace) -> None:
     turned = [attack.pop("is_turned") for attack in told["attacks"]]
     pairs = [AttackPair(**attack) for attack in told["attacks"]]
     given: dict[str, dict[int, float]] = {}
-    for row in read_rows(arguments.answers):
+    for row in read_answer_rows(arguments.answers or arguments.output_dir / "answers"):
         number = row.whole("comparison", 0, len(pairs) - 1)
         said = row.number("preference", -100, 100)
         given.setdefault(row.read("annotator", str) or "", {})[number] = -said if turned[number] else said
@@ -94,6 +103,18 @@ def rank(arguments: argparse.Namespace) -> None:
     left_out = len(given) - len(answers)
     print(f"{len(pairs)} of {num_selected} comparisons, {len(answers)} annotators, {left_out} left out")
     print_standing(standing)
+
+
+def read_answer_rows(place: Path) -> list[TableRow]:
+    """Answers of a table; of the page one a person and comparison, after a word on how each person answers."""
+    if place.is_file():
+        return read_rows(place)
+    answers = read_answers(place)
+    print_consistency(answers)
+    return [
+        TableRow(asdict(answer), f"{place}, comparison {answer.comparison} of {answer.annotator}")
+        for answer in pool_repeats(answers)
+    ]
 
 
 def drop_unanswered(pairs: list[AttackPair], answers: np.ndarray) -> tuple[list[AttackPair], np.ndarray]:

@@ -26,6 +26,7 @@ FLOORS = {
     "metrics": 4,
     "pipelines": 4,
     "explain": 5,
+    "labelling": 5,
     "scoring": 5,
     "advice": 6,
     "evaluation": 6,
