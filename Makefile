@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help demo space test browser quality style release wheel clean
+.PHONY: help demo space label test browser quality style release wheel clean
 
 help:  ## show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -16,6 +16,11 @@ demo: $(STAMP)  ## render pictures, train, measure, publish into outputs/demo, u
 space: $(STAMP)  ## serve the page on this machine, with the demo's checkpoint or make space MODEL_ID=<checkpoint>
 	$(BIN)/python -m pip install --quiet --editable ".[space]"
 	MODEL_ID="$(MODEL_ID)" $(BIN)/python spaces/image_aesthetics/app.py
+
+label: $(STAMP)  ## ask people which of two pictures they prefer: make label TASK=<folder with comparisons.csv> PICTURES=<folder>
+	@test -n "$(TASK)" || { echo "error: say what to ask: make label TASK=<folder with comparisons.csv>"; exit 2; }
+	$(BIN)/python -m pip install --quiet --editable ".[data,space]"
+	TASK="$(TASK)" PICTURES="$(PICTURES)" $(BIN)/python spaces/pairwise_labelling/app.py
 
 test: $(STAMP)  ## run the whole test suite with coverage
 	$(BIN)/python -m pytest --numprocesses auto --dist loadfile --cov --cov-report=term-missing:skip-covered --cov-fail-under=90

@@ -126,6 +126,28 @@ def _build_parser() -> argparse.ArgumentParser:
     export.set_defaults(run=_export)
     _add_model_arguments(export)
     export.add_argument("--output", type=Path, required=True, metavar="FOLDER", help="folder to make")
+
+    cull = commands.add_parser(
+        "cull",
+        help="find the series among photos and propose which shots to keep",
+        description="Find the series among photos, shots of one thing taken within seconds, and propose which to "
+        "keep: on a contact sheet and, with --xmp, as star ratings in sidecars. Photos are never changed.",
+    )
+    cull.set_defaults(run=_cull)
+    cull.add_argument("paths", nargs="+", type=Path, metavar="PHOTO_OR_FOLDER", help="folders are searched in depth")
+    _add_model_arguments(cull)
+    cull.add_argument(
+        "--keep", type=_positive_int, default=1, metavar="N", help="of each series; default: %(default)s"
+    )
+    cull.add_argument("--max_gap", type=float, default=10.0, metavar="SECONDS", help="between two shots of a series")
+    cull.add_argument("--reject", action="store_true", help="reject what is surely worse, in place of 1 star")
+    cull.add_argument("--sheet", type=Path, default=Path("contact_sheet.html"), metavar="FILE", help="contact sheet")
+    cull.add_argument("--xmp", action="store_true", help="write ratings into sidecars; existing ones are left alone")
+    cull.add_argument("--overwrite", action="store_true", help="put them into existing sidecars, too; the rest stays")
+    cull.add_argument(
+        "--sidecar_names", choices=["stem", "file"], help="IMG_1.xmp, the default, or IMG_1.jpg.xmp for IMG_1.jpg"
+    )
+    cull.add_argument("--batch_size", type=_positive_int, default=16, metavar="N", help="default: %(default)s")
     return parser
 
 
@@ -225,6 +247,13 @@ def _export(arguments: argparse.Namespace) -> int:
     export_onnx(scorer, arguments.output)
     print(f"{scorer.id} ({scorer.preprocessing}) is in {arguments.output}, and its README.md says how to run it")
     return 0
+
+
+def _cull(arguments: argparse.Namespace) -> int:
+    from .scoring import load_scorer
+    from .series.command import run_cull
+
+    return run_cull(arguments, lambda: load_scorer(_scorer_spec(arguments)))
 
 
 def _scorer_spec(arguments: argparse.Namespace, rank: "Rank | None" = None) -> "ScorerSpec":

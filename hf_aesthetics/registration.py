@@ -15,23 +15,26 @@ from transformers import (
 from .models.configuration_aadb_net import AadbNetConfig
 from .models.configuration_aesthetic_baseline import AestheticBaselineConfig
 from .models.configuration_fastdepth import FastDepthConfig
+from .models.configuration_fgaesq import FgaesqConfig
 from .models.configuration_fisher_vector import FisherVectorConfig
 from .models.configuration_handcrafted import HandcraftedConfig
 from .models.configuration_nima import NimaConfig
 from .models.configuration_torchvision_wrapper import TorchvisionWrapperConfig
 from .models.configuration_u2net import U2NetConfig
+from .models.image_processing_fgaesq import FgaesqImageProcessor
 from .models.image_processing_handcrafted import HandcraftedImageProcessor
 from .models.image_processing_modality import ModalityImageProcessor
 from .models.image_processing_u2net import U2NetImageProcessor
 from .models.modeling_aadb_net import AadbNetForAestheticAssessment
 from .models.modeling_aesthetic_baseline import AestheticBaselineForAestheticAssessment
 from .models.modeling_fastdepth import FastDepthForDepthEstimation
+from .models.modeling_fgaesq import FgaesqForAestheticAssessment
 from .models.modeling_fisher_vector import FisherVectorForAestheticAssessment
 from .models.modeling_handcrafted import HandcraftedForAestheticAssessment
 from .models.modeling_nima import NimaForAestheticAssessment
 from .models.modeling_torchvision_wrapper import TorchvisionWrapperModel
 from .models.modeling_u2net import U2NetForImageSegmentation
-from .pipelines import ImageAestheticsPipeline, register_pipelines
+from .pipelines import ImageAestheticsPipeline, ImageSeriesRankingPipeline, register_pipelines
 
 
 # one row a model: configuration, model, Auto class, image processor
@@ -46,6 +49,7 @@ MODEL_ROWS = (
     (AadbNetConfig, AadbNetForAestheticAssessment, AutoModelForImageClassification, ModalityImageProcessor),
     (FisherVectorConfig, FisherVectorForAestheticAssessment, AutoModelForImageClassification, ModalityImageProcessor),
     (HandcraftedConfig, HandcraftedForAestheticAssessment, AutoModelForImageClassification, HandcraftedImageProcessor),
+    (FgaesqConfig, FgaesqForAestheticAssessment, AutoModelForImageClassification, FgaesqImageProcessor),
     (TorchvisionWrapperConfig, TorchvisionWrapperModel, AutoModel, ModalityImageProcessor),
     (U2NetConfig, U2NetForImageSegmentation, AutoModelForImageSegmentation, U2NetImageProcessor),
     (FastDepthConfig, FastDepthForDepthEstimation, AutoModelForDepthEstimation, ModalityImageProcessor),
@@ -69,12 +73,16 @@ __all__ = [
     "AestheticBaselineForAestheticAssessment",
     "FastDepthConfig",
     "FastDepthForDepthEstimation",
+    "FgaesqConfig",
+    "FgaesqForAestheticAssessment",
+    "FgaesqImageProcessor",
     "FisherVectorConfig",
     "FisherVectorForAestheticAssessment",
     "HandcraftedConfig",
     "HandcraftedForAestheticAssessment",
     "HandcraftedImageProcessor",
     "ImageAestheticsPipeline",
+    "ImageSeriesRankingPipeline",
     "ModalityImageProcessor",
     "NimaConfig",
     "NimaForAestheticAssessment",

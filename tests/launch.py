@@ -15,7 +15,7 @@ def launch(launcher: list[str], program: str, file: Path, *arguments: str) -> No
     done = subprocess.run(
         [sys.executable, "-m", *launcher, str(file), *arguments],
         cwd=TESTS,
-        env={**os.environ, "PYTHONPATH": str(TESTS), "OMP_NUM_THREADS": "1"},
+        env={**os.environ, "PYTHONPATH": os.pathsep.join([str(TESTS), *sys.path]), "OMP_NUM_THREADS": "1"},
         capture_output=True,
         text=True,
         timeout=240,

@@ -67,6 +67,7 @@ def test_every_flag_named_here_is_one():
         for field in dataclasses.fields(arguments)
     }
     others = {"model", "output", "method", "splits"}  # of hf-aesthetics and prepare_oasis.py
+    others |= {"keep", "xmp", "overwrite", "sidecar_names"}  # of hf-aesthetics cull
     others |= {"config_file", "num_processes", "dry_run"}  # of accelerate and release.py
     others |= {"random_epochs", "work_dir", "fastdepth", "oasis_dir"}  # of ablate.py and prove_causes.py
     others |= {"transfer_by", "adjust", "methods", "num_pictures"}  # of leaderboard.py, measure_explanations.py

@@ -17,6 +17,8 @@ from ..licensing import NOT_STATED, Permission
 RATING_COLUMNS = ("vote_counts", "score_mean", "score_std", "num_votes")
 LABEL_COLUMNS = ("image_id", *RATING_COLUMNS)
 COMMON_COLUMNS = ("image", *LABEL_COLUMNS)
+SERIES_COLUMNS = ("image", "image_id", "series_id", "series_rank")
+PAIR_COLUMNS = ("image_a", "image_b", "preference")
 
 
 @dataclass(frozen=True)
@@ -119,6 +121,57 @@ def rating_features(num_bins: int, extra: Mapping[str, Any] | None = None) -> Fe
             "score_mean": Value("float32"),
             "score_std": Value("float32"),
             "num_votes": Value("int32"),
+            **(extra or {}),
+        }
+    )
+
+
+def series_features(extra: Mapping[str, Any] | None = None) -> Features:
+    """
+    Typed features of a ranked collection: pictures in series, such as bursts, of which people said which is best.
+
+    - `series_id`: the series a picture belongs to; ranks compare inside of one alone.
+    - `series_rank`: 0 is the best picture of its series, 1 the next one; equal ranks are a tie.
+
+    Args:
+        extra (`Mapping[str, Any]`, *optional*):
+            Further columns. `{"source": Value("string")}` tells kinds of series apart, such as bursts and crops.
+
+    Example:
+        >>> list(series_features({"source": Value("string")}))
+        ['image', 'image_id', 'series_id', 'series_rank', 'source']
+    """
+    return Features(
+        {
+            "image": Image(),
+            "image_id": Value("string"),
+            "series_id": Value("string"),
+            "series_rank": Value("int32"),
+            **(extra or {}),
+        }
+    )
+
+
+def pair_features(extra: Mapping[str, Any] | None = None) -> Features:
+    """
+    Typed features of a table of comparisons, which lies beside a collection: its pictures are told by their ids.
+
+    - `image_a`, `image_b`: `image_id` of the two pictures;
+    - `preference`: share of the people who prefer `image_a`, between 0 and 1.
+
+    Args:
+        extra (`Mapping[str, Any]`, *optional*):
+            Further columns. `{"caption": Value("string")}` says in words how `image_a` differs from `image_b`.
+
+    Example:
+        >>> list(pair_features())
+        ['image_a', 'image_b', 'preference']
+    """
+    return Features(
+        {
+            "image_a": Value("string"),
+            "image_b": Value("string"),
+            "preference": Value("float32"),
             **(extra or {}),
         }
     )

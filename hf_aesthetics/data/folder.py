@@ -194,9 +194,18 @@ def collect_pictures(
     if files is None:
         del features["image"]
     splits: dict[str | NamedSplit, Dataset] = {
-        split: _build_dataset(split, features, found) for split, found in rows.items() if found
+        split: build_dataset(split, features, found) for split, found in rows.items() if found
     }
     return RatedFolder(DatasetDict(splits), scale, skipped)
+
+
+def build_dataset(split: str, features: Features, rows: list[dict[str, Any]]) -> Dataset:
+    """Rows as a data set on disk, which is made again when a file of its column `image` changes."""
+    # tuples, because a list would be cut into one shard a row; a file on disk, so that `map` caches its results
+    stamps = tuple(stamp_files([row["image"] for row in rows if "image" in row]))
+    return Dataset.from_generator(
+        _yield_rows, features=features, gen_kwargs={"rows": tuple(rows), "stamps": stamps}, split=NamedSplit(split)
+    )
 
 
 def _find_table(data_dir: Path, table: str | Path | None) -> Path:
@@ -220,14 +229,6 @@ def _locate(data_dir: Path, file_name: str) -> str:
     path = data_dir / file_name
     in_images = data_dir / "images" / file_name
     return str((in_images if in_images.is_file() and not path.is_file() else path).absolute())
-
-
-def _build_dataset(split: str, features: Features, rows: list[dict[str, Any]]) -> Dataset:
-    # tuples, because a list would be cut into one shard a row; a file on disk, so that `map` caches its results
-    stamps = tuple(stamp_files([row["image"] for row in rows if "image" in row]))
-    return Dataset.from_generator(
-        _yield_rows, features=features, gen_kwargs={"rows": tuple(rows), "stamps": stamps}, split=NamedSplit(split)
-    )
 
 
 def _yield_rows(rows: tuple[dict[str, Any], ...], stamps: tuple[str | None, ...]) -> Iterator[dict[str, Any]]:

@@ -9,7 +9,7 @@ import io
 import os
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 from datasets import Dataset
@@ -107,7 +107,21 @@ def find_near_duplicates(
         )
     if len(pictures) < 2:
         return []
-    thumbnails = _read_thumbnails(pictures, num_threads)
+    return compare_thumbnails(_read_thumbnails(pictures, num_threads), min_similarity)
+
+
+def compare_thumbnails(thumbnails: np.ndarray, min_similarity: float = MIN_SIMILARITY) -> list[NearDuplicate]:
+    """
+    [`find_near_duplicates`] for pictures that were read before.
+
+    Args:
+        thumbnails (`np.ndarray` of shape `(num_images, 32, 32)`):
+            What [`read_thumbnail`] gives of each.
+        min_similarity (`float`, *optional*, defaults to `MIN_SIMILARITY`):
+            How similar two pictures have to be.
+    """
+    if not len(thumbnails):
+        return []
     starts = range(0, len(thumbnails), _ROWS)
     coarse = np.concatenate([_describe(thumbnails[start : start + _ROWS], _COARSE) for start in starts])
     found = []
@@ -119,6 +133,48 @@ def find_near_duplicates(
                 pair = int(first[row]), int(second[row])
                 found.append(NearDuplicate(*pair, min(float(similarity[row - start]), 1.0), bool(is_mirrored[row])))
     return sorted(found, key=lambda pair: (-pair.similarity, pair))
+
+
+def similarity(first: np.ndarray, second: np.ndarray) -> np.ndarray:
+    """
+    How similar pictures are pairwise, none of them mirrored; see [`find_near_duplicates`].
+
+    Args:
+        first, second (`np.ndarray` of shape `(num_pairs, 32, 32)`):
+            What [`read_thumbnail`] gives of each.
+
+    Returns:
+        `np.ndarray` of shape `(num_pairs,)`.
+    """
+    return _compare(first, second, np.zeros(len(first), dtype=bool))
+
+
+def read_small(source: str | os.PathLike[str] | bytes, side: int) -> Image.Image:
+    """
+    Reads a picture of which only a small version is needed: a JPEG at a fraction of its size, which is much faster.
+
+    Args:
+        source (`str`, `os.PathLike` or `bytes`):
+            As in [`read_image`].
+        side (`int`):
+            Both sides of a JPEG are at least this long, if the picture's are.
+
+    Raises:
+        ImageReadError: If the picture cannot be read.
+    """
+    try:
+        image = Image.open(io.BytesIO(source) if isinstance(source, bytes) else source)
+    except Exception:  # what `read_image` can read PIL need not, and it says best what is wrong
+        return read_image(source)
+    with image:
+        image.draft(None, (side, side))
+        return read_image(image)
+
+
+def read_thumbnail(source: str | os.PathLike[str] | bytes) -> np.ndarray:
+    """A grey thumbnail by which pictures are compared, uint8 of shape `(32, 32)`, whatever the proportions."""
+    image = read_small(source, 4 * _SIDE).convert("L")
+    return np.asarray(image.resize((_SIDE, _SIDE), Image.Resampling.BICUBIC))
 
 
 def find_leaks(train: ArrayLike, test: ArrayLike, pairs: Iterable[NearDuplicate]) -> list[NearDuplicate]:
@@ -189,23 +245,12 @@ def _read_thumbnails(pictures: Dataset, num_threads: int | None) -> np.ndarray:
         tqdm(total=len(files), desc="reading pictures", disable=len(files) < 1000) as bar,
     ):
         for start in range(0, len(files), _BATCH):
-            rows = list(threads.map(_read_thumbnail, files[start : start + _BATCH]["image"]))
+            cells = files[start : start + _BATCH]["image"]
+            sources = [cell["path"] if cell["bytes"] is None else cell["bytes"] for cell in cells]
+            rows = list(threads.map(read_thumbnail, sources))
             thumbnails[start : start + len(rows)] = rows
             bar.update(len(rows))
     return thumbnails
-
-
-def _read_thumbnail(file: dict[str, Any]) -> np.ndarray:
-    source = file["path"] if file["bytes"] is None else file["bytes"]
-    try:
-        image = Image.open(io.BytesIO(source) if isinstance(source, bytes) else source)
-    except Exception:  # what `read_image` can read PIL need not, and it says best what is wrong
-        image = read_image(source)
-    else:
-        with image:
-            image.draft(None, (4 * _SIDE, 4 * _SIDE))  # JPEG is decoded at a fraction of its size
-            image = read_image(image)
-    return np.asarray(image.convert("L").resize((_SIDE, _SIDE), Image.Resampling.BICUBIC))
 
 
 def _cosines(num_frequencies: int, span: tuple[float, float] = (0.0, 1.0)) -> np.ndarray:

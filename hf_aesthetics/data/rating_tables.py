@@ -110,35 +110,8 @@ def read_rating_table(
     return RatingTable(scale, types, records)
 
 
-def _read_rows(path: Path) -> list[_Row]:
-    try:
-        numbered = list(_parse_table(path))
-    except UnicodeDecodeError as error:
-        raise ValueError(f"{path.name}: expected UTF-8 text, got {error.object[:40]!r}. Save it as UTF-8.") from None
-    if not numbered:
-        raise ValueError(f"{path.name}: expected one row a picture or rating, found none. Add them below the header.")
-    columns = list(dict.fromkeys(column for _, cells in numbered for column in cells))
-    file_column = _find_column(columns, _FILE_COLUMNS)
-    if file_column is None:
-        raise ValueError(f"{path.name}: expected a column of file names called file_name, found {columns}. Rename it.")
-    rows = []
-    for number, raw in numbered:
-        cells = {column: _empty_to_none(raw.get(column)) for column in columns}
-        file_name = cells[file_column]
-        if not isinstance(file_name, str):
-            raise ValueError(
-                f"{path.name}, row {number}: `{file_column}` must be a file name, got {file_name!r:.80}. Correct it."
-            )
-        rows.append(_Row(cells, f"{path.name}, row {number} ({file_name})", file_name))
-    return rows
-
-
-def _empty_to_none(value: Any) -> Any:
-    return None if value == "" or value != value else value  # NaN is what differs from itself
-
-
-def _parse_table(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
-    """The rows and their numbers: in a text file those that an editor shows, the header being row 1."""
+def parse_table(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
+    """The rows of any table and their numbers: in a text file those that an editor shows, the header being row 1."""
     suffix = path.suffix.lower()
     if suffix == ".csv":
         with path.open(newline="", encoding="utf-8-sig") as file:  # spreadsheets begin with a byte order mark
@@ -168,6 +141,33 @@ def _parse_table(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
         yield from enumerate(parquet.read_table(path).to_pylist(), start=1)
     else:
         raise ValueError(f"A table must end in .csv, .jsonl or .parquet, got {path.name!r}. Save it as one of these.")
+
+
+def _read_rows(path: Path) -> list[_Row]:
+    try:
+        numbered = list(parse_table(path))
+    except UnicodeDecodeError as error:
+        raise ValueError(f"{path.name}: expected UTF-8 text, got {error.object[:40]!r}. Save it as UTF-8.") from None
+    if not numbered:
+        raise ValueError(f"{path.name}: expected one row a picture or rating, found none. Add them below the header.")
+    columns = list(dict.fromkeys(column for _, cells in numbered for column in cells))
+    file_column = _find_column(columns, _FILE_COLUMNS)
+    if file_column is None:
+        raise ValueError(f"{path.name}: expected a column of file names called file_name, found {columns}. Rename it.")
+    rows = []
+    for number, raw in numbered:
+        cells = {column: _empty_to_none(raw.get(column)) for column in columns}
+        file_name = cells[file_column]
+        if not isinstance(file_name, str):
+            raise ValueError(
+                f"{path.name}, row {number}: `{file_column}` must be a file name, got {file_name!r:.80}. Correct it."
+            )
+        rows.append(_Row(cells, f"{path.name}, row {number} ({file_name})", file_name))
+    return rows
+
+
+def _empty_to_none(value: Any) -> Any:
+    return None if value == "" or value != value else value  # NaN is what differs from itself
 
 
 def _group_by_picture(rows: list[_Row]) -> dict[str, list[_Row]]:

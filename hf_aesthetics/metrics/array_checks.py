@@ -127,3 +127,11 @@ def as_vote_counts(values: ArrayLike) -> np.ndarray:
             "Leave out pictures whose votes are unknown."
         )
     return counts.astype(np.int64)
+
+
+def as_wins(values: ArrayLike, name: str) -> np.ndarray:
+    """Returns how often pictures were chosen, at least 0 each. Choices may have weights."""
+    wins = as_vector(values, name)
+    if (wins < 0).any():
+        raise ValueError(f"`{name}` must not be negative, got {wins.min():g}. Pass numbers of choices.")
+    return wins

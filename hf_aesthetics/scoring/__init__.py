@@ -10,7 +10,7 @@ from .companions import OwnScore, describe_companions, find_companions
 from .fast_mode import ModeAgreement, check_fast_mode, compare_modes
 from .job import ScoringJob, run_unit
 from .onnx_export import export_onnx
-from .ranking import RankedPicture, rank_pictures
+from .ranking import RankedPicture, RankedSeries, rank, rank_pictures, rank_series
 from .ranks import Rank
 from .ray_engine import RayEngine
 from .reliability import Reliability, describe_score
@@ -30,6 +30,7 @@ __all__ = [
     "PictureScore",
     "Rank",
     "RankedPicture",
+    "RankedSeries",
     "RayEngine",
     "Reliability",
     "best_of_n",
@@ -44,7 +45,9 @@ __all__ = [
     "find_companions",
     "hash_weights",
     "load_scorer",
+    "rank",
     "rank_pictures",
+    "rank_series",
     "read_scores",
     "run_unit",
     "score_batch",

@@ -152,7 +152,12 @@ def fold_batch_norms(model: PreTrainedModel, inputs: Inputs) -> PreTrainedModel:
 
 def half_precision(inputs: Inputs) -> dict[str, torch.Tensor]:
     """Inputs in bfloat16, pictures with their channels last in memory."""
-    return {name: channels_last(value.to(torch.bfloat16)) for name, value in inputs.items()}
+    return {name: channels_last(value) for name, value in in_precision(inputs, torch.bfloat16).items()}
+
+
+def in_precision(inputs: Inputs, dtype: torch.dtype) -> dict[str, torch.Tensor]:
+    """Inputs in a floating-point type; whole numbers, such as the scales of tokens, stay what they are."""
+    return {name: value.to(dtype) if value.is_floating_point() else value for name, value in inputs.items()}
 
 
 def channels_last(value: torch.Tensor) -> torch.Tensor:

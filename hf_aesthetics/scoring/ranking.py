@@ -1,14 +1,21 @@
 """
 Which of several pictures is the best, as far as scores that have an error can tell.
 
-Knows nothing about where the scores come from.
+Knows nothing about where the pictures come from, or what is done with the best one.
 """
 
 from bisect import bisect_left, bisect_right
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, fields
+from typing import Any
 
+import numpy as np
+
+from ..images import read_image
+from ..pipelines import compare_series, pair_probabilities, series_record
 from .batch import PictureScore
+from .scorer import AestheticScorer
+from .stream import score_pictures
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -80,3 +87,131 @@ def rank_pictures(rows: Iterable[PictureScore], error: float) -> list[RankedPict
         told = {field.name: getattr(row, field.name) for field in fields(PictureScore)}
         ranked.append(RankedPicture(**told, **places))
     return ranked
+
+
+@dataclass(frozen=True, kw_only=True)
+class RankedSeries:
+    """
+    The pictures of a series, ranked.
+
+    Args:
+        rows (`list[PictureScore]`):
+            What is said of each picture alone, in the order in which they were given.
+        scores (`list[float | None]`):
+            Scores by which they are ranked, `None` where there is none: those of the rows, or of a model that compares
+            the means over the comparisons.
+        order (`list[int]`):
+            Positions of the pictures, the best first; those without a score are left out.
+        probabilities (`np.ndarray` of shape `(num_pictures, num_pictures)`):
+            In row i and column j how likely picture i is better than picture j; NaN where one has no score.
+    """
+
+    rows: list[PictureScore]
+    scores: list[float | None]
+    order: list[int]
+    probabilities: np.ndarray
+
+
+def rank_series(
+    scorer: AestheticScorer,
+    series: Iterable[Sequence[Any]],
+    *,
+    error: float | None = None,
+    batch_size: int = 16,
+    num_workers: int | None = None,
+) -> Iterator[RankedSeries]:
+    """
+    Ranks the pictures of each of several series, with the probability that one is better than another.
+
+    A scorer that sees the pictures of a series beside each other, such as FGAesQ, compares all pairs of each; with any
+    other, the pictures of all series go through it one by one, in common batches.
+
+    Args:
+        scorer ([`AestheticScorer`]):
+            The scorer.
+        series (`Iterable[Sequence]`):
+            Pictures as [`score_pictures`] takes them.
+        error (`float`, *optional*):
+            Mean absolute error of the scores, such as [`Reliability.error`]; see [`pair_probabilities`].
+        batch_size, num_workers (`int`, *optional*):
+            As in [`score_pictures`].
+
+    Yields:
+        [`RankedSeries`]: One a series, in their order. A picture that cannot be read has a row with the reason.
+
+    Raises:
+        ValueError: If `error` is not above 0, or `batch_size` or `num_workers` is less than 1.
+
+    Example:
+        >>> from PIL import Image
+        >>> from hf_aesthetics import ModalityImageProcessor, NimaConfig, NimaForAestheticAssessment
+        >>> tiny = {"model_type": "resnet", "depths": [1, 1], "hidden_sizes": [8, 16], "embedding_size": 8}
+        >>> model = NimaForAestheticAssessment(NimaConfig(backbone_config=tiny))
+        >>> scorer = AestheticScorer(model, ModalityImageProcessor(), name="tiny", device="cpu")
+        >>> gold = Image.new("RGB", (64, 64), "gold")
+        >>> [ranked] = rank_series(scorer, [[gold, "gone.jpg", gold]])
+        >>> ranked.order, ranked.probabilities[0, 2].item(), ranked.rows[1].error
+        ([0, 2], 0.5, "Cannot read 'gone.jpg': there is no such file. Check the path.")
+    """
+    given = [list(pictures) for pictures in series]
+    if hasattr(scorer.processor, "preprocess_series"):
+        for pictures in given:
+            yield _compare(scorer, pictures, error, batch_size, num_workers)
+        return
+    together = (picture for pictures in given for picture in pictures)
+    rows = score_pictures(scorer, together, batch_size=batch_size, num_workers=num_workers)
+    for pictures in given:
+        yield _rank_rows([next(rows) for _ in pictures], error)
+
+
+def rank(scorer: AestheticScorer, images: Sequence[Any], *, error: float | None = None) -> RankedSeries:
+    """
+    Ranks the pictures of one series; see [`rank_series`].
+
+    Args:
+        scorer ([`AestheticScorer`]):
+            The scorer.
+        images (`Sequence`):
+            Pictures as [`score_pictures`] takes them.
+        error (`float`, *optional*):
+            Mean absolute error of the scores.
+    """
+    [ranked] = rank_series(scorer, [images], error=error)
+    return ranked
+
+
+def _rank_rows(rows: list[PictureScore], error: float | None) -> RankedSeries:
+    known = [place for place, row in enumerate(rows) if row.score is not None]
+    scores = [row.score for row in rows if row.score is not None]
+    return _place(rows, known, pair_probabilities(scores, error), scores)
+
+
+def _compare(
+    scorer: AestheticScorer, pictures: list[Any], error: float | None, batch_size: int, num_workers: int | None
+) -> RankedSeries:
+    """The series in one go. What each picture gets alone says what is wrong with it, and its spread."""
+    rows = list(score_pictures(scorer, pictures, batch_size=batch_size, num_workers=num_workers))
+    known = [place for place, row in enumerate(rows) if row.score is not None]
+    if len(known) < 2:
+        return _rank_rows(rows, error)
+    readable = []
+    for place in known:
+        picture = pictures[place]() if callable(pictures[place]) else pictures[place]
+        readable.append(picture if isinstance(picture, np.ndarray) else read_image(picture))
+    record = compare_series(scorer.model, scorer.processor, readable, batch_size)
+    if record is None:
+        return _rank_rows(rows, error)
+    return _place(rows, known, np.array(record["probabilities"]), record["scores"])
+
+
+def _place(
+    rows: list[PictureScore], known: list[int], probabilities: np.ndarray, scores: Sequence[float]
+) -> RankedSeries:
+    """A series in which only some pictures, at positions `known`, have a score."""
+    order = series_record(scores, probabilities)["order"]
+    everything = np.full((len(rows), len(rows)), np.nan)
+    everything[np.ix_(known, known)] = probabilities
+    placed: list[float | None] = [None] * len(rows)
+    for place, score in zip(known, scores, strict=True):
+        placed[place] = score
+    return RankedSeries(rows=rows, scores=placed, order=[known[place] for place in order], probabilities=everything)

@@ -151,6 +151,8 @@ class AestheticReward(nn.Module):
                 "are black and white, as in AestheticReward(..., value_range=(-1.0, 1.0))."
             )
         pictures = ((images.float() - low) / (high - low)).clamp(0, 1)
+        if hasattr(self.processor, "differentiable_inputs"):  # which cuts pictures in its own way
+            return self.processor.differentiable_inputs(pictures)
         sees_picture, _ = split_modality(self.processor.modality)
         mean, std = self.processor.image_mean, self.processor.image_std
         channels = [self._process(pictures, mean, std)] if sees_picture else []

@@ -24,6 +24,7 @@ from .forward_files import (
     channels_last,
     cpu_capabilities,
     half_precision,
+    in_precision,
     make_once,
     tensors_of,
     write_compiled,
@@ -232,7 +233,8 @@ def onnx_forward(path: Path, answer: ModelOutput) -> Forward:
     names = [output.name for output in session.get_outputs()]
 
     def run(inputs: Inputs) -> ModelOutput:
-        answers = session.run(names, {name: value.float().numpy() for name, value in inputs.items()})
+        given = {name: value.numpy() for name, value in in_precision(inputs, torch.float32).items()}
+        answers = session.run(names, given)
         return type(answer)(**{name: torch.from_numpy(array) for name, array in zip(names, answers, strict=True)})
 
     return run
@@ -263,5 +265,5 @@ def _compile_for_gpu(model: PreTrainedModel) -> Forward:
 def _to(inputs: Inputs, device: torch.device, dtype: torch.dtype) -> Inputs:
     if device.type != "cuda":
         return BatchFeature(dict(inputs)).to(device, dtype)
-    pinned = {name: value.pin_memory().to(device, dtype, non_blocking=True) for name, value in inputs.items()}
-    return {name: channels_last(value) for name, value in pinned.items()}
+    pinned = {name: value.pin_memory().to(device, non_blocking=True) for name, value in inputs.items()}
+    return {name: channels_last(value) for name, value in in_precision(pinned, dtype).items()}

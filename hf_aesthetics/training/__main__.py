@@ -20,6 +20,7 @@ from .arguments import AestheticTrainingArguments, DataArguments, ModelArguments
 from .checkpoint import describe_collection, describe_training, finish_checkpoint
 from .preparation import build_scorer, map_collection, name_backbone
 from .program_errors import errors_in_one_line
+from .series_training import learn_series
 from .trainer import train_scorer
 
 
@@ -66,7 +67,10 @@ def _run(data_args: DataArguments, model_args: ModelArguments, args: AestheticTr
             collection = load(**needed)
         collection = map_collection(collection, processor)
     model.config.notice = collection.facts.notice
-    trainer = train_scorer(model, processor, collection, args, loss=model_args.loss)
+    if data_args.series is None:
+        trainer = train_scorer(model, processor, collection, args, loss=model_args.loss)
+    else:
+        trainer = learn_series(model, processor, collection, data_args, model_args, args)
     whole = Path(f"{args.output_dir}.run", "whole")
     if trainer.is_fsdp_enabled:  # each process has a part of the weights; gathering them takes all processes
         trainer.save_model(str(whole))
@@ -79,7 +83,7 @@ def _run(data_args: DataArguments, model_args: ModelArguments, args: AestheticTr
         processor,
         collection,
         args.output_dir,
-        training=describe_training(trainer, collection),
+        training=describe_training(trainer, collection) | getattr(trainer, "described_series", {}),
         backbone=backbone,
         backbone_license=backbone_license,
         license=model_args.license,

@@ -45,6 +45,19 @@ class DataArguments:
             raise ValueError(f"A scale needs --min_score, --max_score and --num_bins, got {given}.")
         return RatingScale(self.min_score, self.max_score, self.num_bins)
 
+    series: Literal["folder", "pairs", "fgaesthetics", "synthetic"] | None = field(
+        default=None,
+        metadata={
+            "help": "series to learn in turn with the ratings: your own with ranks, any table of comparisons, "
+            "FGAesthetics, or rendered ones; for models that compare pictures, such as fgaesq. The checkpoint is then "
+            "chosen by their pair_accuracy; with --metric_for_best_model eval_srcc by the ratings, as without"
+        },
+    )
+    series_dir: str | None = field(default=None, metadata={"help": "folder of the series and their tables"})
+    series_picture_name: str | None = field(
+        default=None, metadata={"help": 'where pictures of FGAesthetics lie, as "{source}/{series}/{image}.jpg"'}
+    )
+
 
 @dataclass
 class ModelArguments:
@@ -101,6 +114,17 @@ class ModelArguments:
     ranking_loss_weight: float = field(
         default=0.0, metadata={"help": "weight of the loss on pairs of a batch, beside the distribution's"}
     )
+    series_loss: Literal["rank_reg", "rank_reg_pairs", "bradley_terry"] = field(
+        default="rank_reg", metadata={"help": "what series teach: how often each wins, or its comparisons"}
+    )
+    series_loss_weight: float = field(default=1.0, metadata={"help": "weight of the loss on series"})
+    align_loss_weight: float = field(default=10.0, metadata={"help": "weight of the loss on captions of comparisons"})
+    text_tower: str | None = field(
+        default=None, metadata={"help": "CLIP whose text tower reads the captions; the one that --backbone is"}
+    )
+    sequence_length: int | None = field(default=None, metadata={"help": "slots for the tokens of a picture"})
+    num_refined: int | None = field(default=None, metadata={"help": "patches of a picture that are seen closely"})
+    candidate_share: float | None = field(default=None, metadata={"help": "of the patches, from which they are drawn"})
     mean_loss_weight: float = field(default=0.0, metadata={"help": "weight of the loss on the mean score"})
     std_loss_weight: float = field(default=0.0, metadata={"help": "weight of the loss on the standard deviation"})
     freeze_stages: int = field(
@@ -142,6 +166,9 @@ class AestheticTrainingArguments(TrainingArguments):
     learning_rate: float = field(default=1e-4, metadata={"help": "initial learning rate of the backbone"})
     num_train_epochs: float = field(default=10, metadata={"help": "passes over the training pictures"})
     per_device_train_batch_size: int = field(default=32, metadata={"help": "pictures a step and device"})
+    series_batch_size: int = field(
+        default=64, metadata={"help": "pictures a step and device where series are trained on, about: whole series"}
+    )
     per_device_eval_batch_size: int = field(default=64, metadata={"help": "pictures a step and device"})
     lr_scheduler_type: str = field(default="cosine", metadata={"help": "course of the learning rates"})
     warmup_steps: float = field(default=0.1, metadata={"help": "steps, or share of them where below 1"})

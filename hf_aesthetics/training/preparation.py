@@ -26,7 +26,10 @@ LOSS_ARGUMENTS = (
     *("distribution_loss", "mean_loss_weight", "std_loss_weight"),
     *("objective", "class_vote", "regression_loss", "ranking_loss", "encoding"),
     *("attribute_loss_weight", "ranking_loss_weight"),
+    *("series_loss", "series_loss_weight", "align_loss_weight"),
 )
+# those that are fields of some models' processors
+TOKEN_ARGUMENTS = ("sequence_length", "num_refined", "candidate_share")
 # those that decide which weights there are, by the names of the fields
 STRUCTURE_ARGUMENTS = {"attributes": "attribute_names", "num_content_clusters": "num_content_clusters"}
 
@@ -55,7 +58,7 @@ def build_scorer(arguments: ModelArguments, scale: RatingScale) -> tuple[PreTrai
     if arguments.model_type not in rows:
         raise ValueError(f"`model_type` must be one of {sorted(rows)}, got {arguments.model_type!r}.")
     model_class, processor_class = rows[arguments.model_type]
-    _refuse_other_options(arguments, model_class.config_class)
+    _refuse_other_options(arguments, model_class.config_class, processor_class)
     declared = {each.name for each in fields(model_class.config_class)}
     options = {name: getattr(arguments, name) for name in LOSS_ARGUMENTS if name in declared}
     structure = {name: getattr(arguments, flag) for flag, name in STRUCTURE_ARGUMENTS.items() if name in declared}
@@ -68,11 +71,15 @@ def build_scorer(arguments: ModelArguments, scale: RatingScale) -> tuple[PreTrai
         "extractor_revision": revision,
         "view": arguments.view,
         "size": None if size is None else {"height": size, "width": size},
+        **{name: getattr(arguments, name) for name in TOKEN_ARGUMENTS},
     }
     asked = {name: value for name, value in asked.items() if value is not None}
     has_backbone = issubclass(model_class.config_class, BackboneScorerConfig)
+    towers = getattr(model_class, "towers", None)  # of models that take no other backbone
     checkpoint = backbone_checkpoint(arguments.backbone) if has_backbone else arguments.backbone
-    if not has_backbone and checkpoint is not None:
+    if towers is not None:
+        checkpoint = checkpoint or model_class.default_tower
+    elif not has_backbone and checkpoint is not None:
         if checkpoint in BACKBONE_PRESETS or _model_type_of(checkpoint) != arguments.model_type:
             raise ValueError(
                 f"A {arguments.model_type!r} model has no backbone, so `backbone` must be an earlier checkpoint of "
@@ -83,7 +90,10 @@ def build_scorer(arguments: ModelArguments, scale: RatingScale) -> tuple[PreTrai
         # features are measured of sRGB as it is
         processor = processor_class(**{"size": SIZE, "image_mean": [0.0] * 3, "image_std": [1.0] * 3, **asked})
         model = model_class(model_class.config_class(**of_scale, **options))
-    elif _model_type_of(checkpoint) == arguments.model_type:
+    elif towers is not None and checkpoint in towers:
+        processor = processor_class(**asked)
+        model = model_class(model_class.config_class(backbone_config=towers[checkpoint], **of_scale, **options))
+    elif (found_type := _model_type_of(checkpoint)) == arguments.model_type:
         processor = processor_class.from_pretrained(checkpoint, **asked)
         earlier = processor_class.from_pretrained(checkpoint)
         if extractor is None and split_modality(earlier.modality)[1] != split_modality(processor.modality)[1]:
@@ -100,6 +110,14 @@ def build_scorer(arguments: ModelArguments, scale: RatingScale) -> tuple[PreTrai
         found = RatingScale(model.config.min_score, model.config.max_score, model.config.num_labels)
         if found != scale:
             raise ValueError(f"{checkpoint} was trained on the scale {found}, but the data set has {scale}.")
+    elif towers is not None:
+        if found_type not in ("clip", "clip_vision_model"):
+            raise ValueError(
+                f"`backbone` of a {arguments.model_type!r} must be a CLIP, an earlier checkpoint of this type, or "
+                f"{' or '.join(map(repr, towers))} from nothing, got {checkpoint!r}, which is a {found_type!r}."
+            )
+        processor = processor_class.from_backbone_pretrained(checkpoint, **asked)
+        model = model_class.from_backbone_pretrained(checkpoint, **of_scale, **options)
     else:
         if structure and not any(structure.values()) and not arguments.ranking_loss_weight:
             raise ValueError(
@@ -124,13 +142,16 @@ def build_scorer(arguments: ModelArguments, scale: RatingScale) -> tuple[PreTrai
     return model, processor
 
 
-def _refuse_other_options(arguments: ModelArguments, config_class: type[PreTrainedConfig]) -> None:
+def _refuse_other_options(
+    arguments: ModelArguments, config_class: type[PreTrainedConfig], processor_class: type[ModalityImageProcessor]
+) -> None:
     """Options of other model types are refused, not ignored."""
     declared, defaults = {each.name for each in fields(config_class)}, ModelArguments()
     known = {name: name in declared for name in LOSS_ARGUMENTS}
     known["loss"] = "distribution_loss" in declared and "attribute_names" not in declared  # which need the model's own
     known |= {flag: name in declared for flag, name in STRUCTURE_ARGUMENTS.items()}
     known |= dict.fromkeys(BACKBONE_ARGUMENTS, issubclass(config_class, BackboneScorerConfig))
+    known |= {name: hasattr(processor_class, name) for name in TOKEN_ARGUMENTS}
     for name, is_known in known.items():
         if not is_known and getattr(arguments, name) != getattr(defaults, name):
             raise ValueError(
@@ -191,16 +212,23 @@ def backbone_checkpoint(backbone: str | None) -> str:
     return BACKBONE_PRESETS[backbone].checkpoint if backbone in BACKBONE_PRESETS else backbone
 
 
-def name_backbone(arguments: ModelArguments) -> tuple[str, str | None]:
+def name_backbone(arguments: ModelArguments) -> tuple[str | None, str | None]:
     """
-    What a card calls the backbone, and the terms of its pretrained weights, where they are known.
+    What a card calls the backbone, and the terms of its pretrained weights, where they are known; `None` where there
+    are none.
 
     Example:
         >>> name_backbone(ModelArguments(backbone="vgg16"))
         ('timm/vgg16.tv_in1k', 'bsd-3-clause')
     """
-    checkpoint = backbone_checkpoint(arguments.backbone)
-    preset = BACKBONE_PRESETS.get(arguments.backbone or DEFAULT_BACKBONE)
+    models = {config.model_type: model for config, model, *_ in MODEL_ROWS}
+    model_class = models[arguments.model_type]
+    checkpoint = backbone_checkpoint(arguments.backbone or getattr(model_class, "default_tower", None))
+    if checkpoint in getattr(model_class, "towers", ()):
+        return None, None  # from nothing
+    preset = (
+        BACKBONE_PRESETS.get(arguments.backbone or DEFAULT_BACKBONE) if not hasattr(model_class, "towers") else None
+    )
     # a folder means nothing to others, and could be mistaken for a repository
     name = Path(checkpoint).resolve().name if Path(checkpoint).is_dir() else checkpoint
     return name, arguments.backbone_license or (preset.license if preset else None)

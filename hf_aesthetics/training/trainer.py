@@ -92,6 +92,12 @@ class AestheticTrainer(Trainer):
             batches, _ = super().get_batch_samples(epoch_iterator, num_batches, device)
         if not batches:
             return batches, None
+        self._count_rows(batches)
+        total = torch.tensor(sum(batch[NUM_ROWS] for batch in batches), device=device)
+        return batches, self.accelerator.gather(total).sum()
+
+    def _count_rows(self, batches: list[dict[str, Any]]) -> None:
+        """Tells each batch how many of its rows count, and takes those away that only fill up."""
         for batch in batches:
             batch[NUM_ROWS] = len(batch["labels"])
         processes = self.args.world_size
@@ -105,8 +111,6 @@ class AestheticTrainer(Trainer):
                 name: values[: max(num_rows, 1)] for name, values in batches[-1].items() if name != NUM_ROWS
             }
             batches[-1][NUM_ROWS] = num_rows
-        total = torch.tensor(sum(batch[NUM_ROWS] for batch in batches), device=device)
-        return batches, self.accelerator.gather(total).sum()
 
     def compute_loss(
         self,
@@ -299,8 +303,6 @@ def make_trainer(
         loss (`str`, *optional*, defaults to `"emd"`), callbacks (`Sequence[TrainerCallback]`, *optional*):
             See [`train_scorer`].
     """
-    if args.early_stopping_patience is not None:
-        callbacks = [*callbacks, EarlyStoppingCallback(args.early_stopping_patience)]
     return AestheticTrainer(
         model=model,
         args=args,
@@ -309,8 +311,14 @@ def make_trainer(
         data_collator=default_data_collator,
         compute_metrics=partial(validation_metrics, bin_scores=bin_scores),
         compute_loss_func=partial(mean_score_loss, bins=torch.as_tensor(bin_scores)) if loss == "mse" else None,
-        callbacks=list(callbacks),
+        callbacks=with_early_stopping(args, callbacks),
     )
+
+
+def with_early_stopping(args: AestheticTrainingArguments, callbacks: Sequence[TrainerCallback]) -> list:
+    """The callbacks of a run, and the one that ends it early where that was asked for."""
+    patience = args.early_stopping_patience
+    return [*callbacks, *([] if patience is None else [EarlyStoppingCallback(patience)])]
 
 
 def train_scorer(
@@ -352,7 +360,7 @@ def train_scorer(
     validation_rows = transform_rows(splits["validation"], transform, counts["validation"])
     # convolutions run about a third faster in this layout; the file that is saved has the usual one
     model = model.to(memory_format=torch.channels_last)
-    start = _find_start(args) if args.resume else None
+    start = find_start(args) if args.resume else None
     if start is None and not model.name_or_path:  # a checkpoint brings its own
         fit_picture_statistics(model.to(args.device), train_rows)
     if args.linear_probe and start is None:
@@ -364,7 +372,7 @@ def train_scorer(
     return trainer
 
 
-def _find_start(args: AestheticTrainingArguments) -> Path | None:
+def find_start(args: AestheticTrainingArguments) -> Path | None:
     """The checkpoint from which a run goes on: its last one here, or else the one on the Hub."""
     with args.main_process_first(desc="looking for a checkpoint"):
         if find_checkpoint(args.output_dir) is None and args.hub_model_id is not None:

@@ -18,7 +18,7 @@ from hf_aesthetics.hub import push_space
 
 
 ROOT = Path(__file__).parents[2]
-SPACES = ("image_aesthetics", "image_aesthetics_metric")
+SPACES = ("image_aesthetics", "image_aesthetics_metric", "pairwise_labelling")
 PUSH = """
 import sys
 from hf_aesthetics.hub import push_space

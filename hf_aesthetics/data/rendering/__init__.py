@@ -29,6 +29,7 @@ __all__ = [
     "Scene",
     "SceneRecipe",
     "compose_scene",
+    "paint_scene",
     "photograph",
     "render_scene",
 ]
@@ -127,6 +128,12 @@ def photograph(recipe: SceneRecipe) -> Scene:
         causes=causes,
         recipe=recipe,
     )
+
+
+def paint_scene(recipe: SceneRecipe) -> np.ndarray:
+    """Light on the film of a scene, float32 of shape `(3, height, width)`."""
+    picture, _, _ = _paint(recipe, light_of(recipe))
+    return picture
 
 
 def _paint(recipe: SceneRecipe, light: Light) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

@@ -9,13 +9,12 @@ from typing import Any, TypedDict
 import numpy as np
 import torch
 from torchvision.transforms.v2 import functional as tvF
-from transformers import AutoModelForImageClassification, BatchFeature, Pipeline, PreTrainedConfig
+from transformers import BatchFeature, Pipeline, PreTrainedConfig
 from transformers.image_processing_utils import BaseImageProcessor
-from transformers.pipelines import PIPELINE_REGISTRY
 from transformers.utils import ModelOutput
 
-from .extraction import ModalityExtractor
-from .images import read_image, read_pixels
+from ..extraction import ModalityExtractor
+from ..images import read_image, read_pixels
 
 
 IMAGE_AESTHETICS_TASK = "image-aesthetics"
@@ -228,18 +227,3 @@ class ImageAestheticsPipeline(Pipeline):
 
     def postprocess(self, model_outputs: ModelOutput, **postprocess_parameters: dict) -> AestheticRecord:
         return aesthetic_records(model_outputs, self.model.config)[0]
-
-
-def register_pipelines() -> None:
-    """Makes the task known to `transformers.pipeline`. Safe to call twice."""
-    if IMAGE_AESTHETICS_TASK in PIPELINE_REGISTRY.supported_tasks:
-        return
-    PIPELINE_REGISTRY.register_pipeline(
-        IMAGE_AESTHETICS_TASK,
-        pipeline_class=ImageAestheticsPipeline,
-        pt_model=AutoModelForImageClassification,
-        type="image",
-    )
-    # the mark would make `save_pretrained` write `custom_pipelines`, after which `pipeline(task, model=repo)` demands
-    # `trust_remote_code` of people who have the package
-    delattr(ImageAestheticsPipeline, "_registered_impl")
