@@ -9,8 +9,8 @@ import pytest
 import torch
 from datasets import Dataset, Image
 
-from hf_aesthetics import pipelines
 from hf_aesthetics.images import find_images, read_pixels
+from hf_aesthetics.pipelines import aesthetics
 from hf_aesthetics.scoring import AestheticScorer, best_of_n, score_dataset, score_pictures, sort_by_score
 
 
@@ -153,7 +153,7 @@ def test_every_picture_is_read_once_and_other_columns_never(scorer, photos, monk
     rows = Dataset.from_dict({"image": [path.read_bytes() for path in photos], "depth": [b"no picture"] * len(photos)})
     rows = rows.cast_column("image", Image()).cast_column("depth", Image())
     read, decoded = [], []
-    monkeypatch.setattr(pipelines, "read_pixels", lambda source, **size: read.append(source) or read_pixels(source))
+    monkeypatch.setattr(aesthetics, "read_pixels", lambda source, **size: read.append(source) or read_pixels(source))
     monkeypatch.setattr(Image, "decode_example", lambda self, value, **kwargs: decoded.append(value))
     assert not any(score_dataset(scorer, rows)["error"])
     assert sorted(read) == sorted(path.read_bytes() for path in photos) and decoded == []

@@ -16,7 +16,6 @@ from planted_scorer import planted_scorer
 
 from hf_aesthetics.cli import main
 from hf_aesthetics.scoring import rank
-from hf_aesthetics.series import sidecars
 from hf_aesthetics.series.contact_sheet import write_contact_sheet
 from hf_aesthetics.series.culling import cull, propose, write_ratings
 from hf_aesthetics.series.sidecars import read_rating, write_rating
@@ -150,19 +149,20 @@ def test_the_command_says_what_is_wrong(folder, tiny_checkpoint, tmp_path, capsy
 
 
 _WRITER = """
-import runpy, sys
+import sys
 from pathlib import Path
-write_rating = runpy.run_path(sys.argv[1])["write_rating"]  # the file alone, because the package takes seconds
+from hf_aesthetics.series.sidecars import write_rating
 while True:
     for number in range(200):
-        write_rating(Path(sys.argv[2]) / f"{number}.xmp", number % 5 + 1)
+        write_rating(Path(sys.argv[1]) / f"{number}.xmp", number % 5 + 1)
 """
 
 
 @pytest.mark.skipif(os.name != "posix", reason="kills a process by a signal")
 def test_who_is_killed_leaves_whole_sidecars(tmp_path):
-    writer = subprocess.Popen([sys.executable, "-c", _WRITER, sidecars.__file__, str(tmp_path)])
+    writer = subprocess.Popen([sys.executable, "-c", _WRITER, str(tmp_path)])
     while len(list(tmp_path.glob("[0-9]*.xmp"))) < 200:
+        assert writer.poll() is None
         time.sleep(0.01)
     writer.send_signal(signal.SIGKILL)
     writer.wait()
