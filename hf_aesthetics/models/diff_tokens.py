@@ -139,16 +139,18 @@ def pair_importance(
         first, second (`torch.Tensor` of shape `(rows, columns, 3, cell, cell)`):
             Patches of the two, values in [0, 1]. Patches of one row and column are compared.
         numbers (`torch.Tensor` of shape `(max_rows, max_columns)`):
-            Random importance of patches that only one of them has, in [0, 1).
+            Random, in [0, 1). A patch that only one of them has is as important as one that both have, drawn by these.
+            That is our choice: with the numbers themselves, as in the released code, such patches push out those in
+            which two pictures differ a little.
         flat (`bool`, *optional*, defaults to `False`):
-            Compare patches of one number, counted row by row, instead: of pictures of different widths these lie in
-            different columns.
+            Do as the released code does. It compares patches of one number, counted row by row: of pictures of
+            different widths these lie in different columns.
 
     Returns:
         `list[torch.Tensor]`: of both, `(rows, columns)` each.
     """
-    answer = [numbers[: each.shape[0], : each.shape[1]].clone() for each in (first, second)]
     if flat:
+        answer = [numbers[: each.shape[0], : each.shape[1]].clone() for each in (first, second)]
         shared = min(first.shape[0] * first.shape[1], second.shape[0] * second.shape[1])
         both = [each.flatten(0, 1)[:shared] for each in (first, second)]
         difference = (1 - structural_similarity(*both)).clamp(0, 1).to(numbers.dtype)
@@ -158,6 +160,8 @@ def pair_importance(
     rows, columns = (min(first.shape[axis], second.shape[axis]) for axis in (0, 1))
     both = [each[:rows, :columns].flatten(0, 1) for each in (first, second)]
     difference = (1 - structural_similarity(*both)).clamp(0, 1).to(numbers.dtype)
+    drawn = difference.sort().values[(numbers * len(difference)).long()]
+    answer = [drawn[: each.shape[0], : each.shape[1]].clone() for each in (first, second)]
     for each in answer:
         each[:rows, :columns] = difference.view(rows, columns)
     return answer

@@ -235,13 +235,16 @@ def test_what_differs_is_refined():
 @pytest.mark.parametrize("flat", [False, True])
 def test_pictures_of_two_widths_are_compared_column_by_column(flat):
     wide = cut_patches(noise(96, 160), 32).float() / 255
-    narrow, numbers = wide[:, :4], torch.full((3, 5), 0.5, dtype=torch.float64)
+    narrow, numbers = wide[:, :4].clone(), torch.tensor([0.5, 0.95, 0.0]).double()[:, None].expand(3, 5)
+    narrow[2, 1] = 1 - narrow[2, 1]
     of_wide, of_narrow = pair_importance(wide, narrow, numbers, flat=flat)
     assert (of_wide.shape, of_narrow.shape) == ((3, 5), (3, 4))
     if flat:  # the first row is compared with the first row alone
         assert not of_narrow[0].any() and (of_narrow[1:] > 0.1).all()
     else:
-        assert not of_narrow.any() and torch.equal(of_wide[:, 4], numbers[:, 4])
+        assert of_narrow.nonzero().tolist() == [[2, 1]]
+        # what only one of them has is as important as one of the 12 that both have: the 7th, 12th and 1st of them
+        assert of_wide[:, 4].tolist() == [0, of_narrow[2, 1], 0]
 
 
 def test_refined_patches_are_drawn_from_the_most_important_ones():
