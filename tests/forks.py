@@ -29,7 +29,8 @@ for line in sys.stdin:
         log = os.open(LOG, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
         os.dup2(log, 1)
         os.dup2(log, 2)
-        torch.set_num_threads(1)
+        if "torch" in sys.modules:
+            sys.modules["torch"].set_num_threads(1)
         globals()[function](*arguments)
         sys.stdout.flush()
         os._exit(0)
@@ -39,10 +40,11 @@ for line in sys.stdin:
 
 
 class Forks:
-    def __init__(self, program: str, env: dict[str, str] | None = None) -> None:
+    def __init__(self, program: str, env: dict[str, str] | None = None, *, needs_torch: bool = True) -> None:
+        imports = "import torch" if needs_torch else ""
         self.log = Path(tempfile.mkstemp(prefix="forks_")[1])
         self.server = subprocess.Popen(
-            [sys.executable, "-c", f"import torch\nLOG = {str(self.log)!r}\n{program}\n{SERVER}"],
+            [sys.executable, "-c", f"{imports}\nLOG = {str(self.log)!r}\n{program}\n{SERVER}"],
             cwd=Path(__file__).parent,
             env={**os.environ, **(env or {})},
             stdin=subprocess.PIPE,

@@ -4,8 +4,10 @@ import json
 from pathlib import Path
 
 import numpy as np
+import torch
 from PIL import Image
 from tiny import TINY_RESNET, tiny_model
+from tiny_series import SERIES_PROCESSOR, tiny_fgaesq
 
 from hf_aesthetics import (
     HandcraftedConfig,
@@ -34,6 +36,16 @@ def save_models(folder: Path) -> Path:
         save_checkpoint(model, processor, folder / name)
         write_report(folder / name, ERROR)
     return folder / "nima"
+
+
+def save_comparing_model(folder: Path) -> Path:
+    """Saves a model that compares pictures, whose random weights prefer one to another clearly."""
+    model = tiny_fgaesq()
+    with torch.no_grad():
+        for parameter in model.parameters():
+            parameter.add_(0.3 * torch.randn(parameter.shape))
+    save_checkpoint(model, SERIES_PROCESSOR, folder / "fgaesq")
+    return folder / "fgaesq"
 
 
 def write_report(checkpoint: Path, error: float) -> None:

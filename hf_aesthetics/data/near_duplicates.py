@@ -122,10 +122,8 @@ def compare_thumbnails(thumbnails: np.ndarray, min_similarity: float = MIN_SIMIL
     """
     if not len(thumbnails):
         return []
-    starts = range(0, len(thumbnails), _ROWS)
-    coarse = np.concatenate([_describe(thumbnails[start : start + _ROWS], _COARSE) for start in starts])
     found = []
-    for first, second, is_mirrored in _find_candidates(coarse):
+    for first, second, is_mirrored in _find_candidates(describe_coarsely(thumbnails)):
         for start in range(0, len(first), 16):  # small, because it stays in the processor's cache
             of = slice(start, start + 16)
             similarity = _compare(thumbnails[first[of]], thumbnails[second[of]], is_mirrored[of])
@@ -133,6 +131,22 @@ def compare_thumbnails(thumbnails: np.ndarray, min_similarity: float = MIN_SIMIL
                 pair = int(first[row]), int(second[row])
                 found.append(NearDuplicate(*pair, min(float(similarity[row - start]), 1.0), bool(is_mirrored[row])))
     return sorted(found, key=lambda pair: (-pair.similarity, pair))
+
+
+def describe_coarsely(thumbnails: np.ndarray) -> np.ndarray:
+    """
+    Pictures as vectors of unit length, whose products say from afar how similar two are; see [`find_near_duplicates`].
+
+    Args:
+        thumbnails (`np.ndarray` of shape `(num_images, 32, 32)`):
+            What [`read_thumbnail`] gives of each; one at least.
+
+    Returns:
+        `np.ndarray` of shape `(num_images, 64)`.
+    """
+    starts = range(0, len(thumbnails), _ROWS)
+    coarse = [_describe(thumbnails[start : start + _ROWS], _COARSE) for start in starts]
+    return np.concatenate(coarse).reshape(len(thumbnails), -1)
 
 
 def similarity(first: np.ndarray, second: np.ndarray) -> np.ndarray:
@@ -280,7 +294,6 @@ def _describe(
 
 def _find_candidates(coarse: np.ndarray) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]:
     """Positions of two pictures that look alike from afar, and whether one is mirrored, block by block."""
-    coarse = coarse.reshape(len(coarse), -1)
     mirrored = coarse * np.tile((-1.0) ** np.arange(_COARSE, dtype=np.float32), _COARSE)
     size = len(coarse)
     # each pair once, so from the diagonal on

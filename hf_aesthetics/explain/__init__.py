@@ -3,6 +3,7 @@
 How faithful they are is measured in `faithfulness.py`, which needs the extra `evaluation`.
 """
 
+from .close_looks import draw_series, draw_windows
 from .covering import CoveringCost, covering_cost
 from .explanation import METHODS, Explanation, explain, explain_prediction, place_in_picture
 from .overlay import draw_explanations, overlay
@@ -16,6 +17,8 @@ __all__ = [
     "Prediction",
     "covering_cost",
     "draw_explanations",
+    "draw_series",
+    "draw_windows",
     "explain",
     "explain_prediction",
     "overlay",

@@ -224,6 +224,29 @@ class FgaesqImageProcessor(ModalityImageProcessor):
         inputs = _as_inputs(tokens, kwargs.get("return_tensors", "pt"))
         return BatchFeature({**inputs, "pair_images": torch.tensor(pairs)})
 
+    def refined_windows(self, first: Any, second: Any) -> tuple[torch.Tensor, torch.Tensor]:
+        """
+        Where two pictures beside each other are looked at closely: what [`preprocess_series`] refines of each.
+
+        Args:
+            first, second (`PIL.Image.Image`, `np.ndarray`, `torch.Tensor` or path):
+                The two, in either order.
+
+        Returns:
+            Of both, a float32 tensor of shape `(num_refined, 4)`: left, top, right and bottom of each window, as
+            shares of the width and height of the picture.
+        """
+        pictures = self._prepare_image_like_inputs([first, second], do_convert_rgb=True, input_data_format=None)
+        key = _pair_key(*map(picture_digest, pictures))
+        windows = []
+        sizes = self._resized_sizes(pictures, _side(key))
+        for (patches, refined, _), (height, width) in zip(self._look(*pictures, key), sizes, strict=True):
+            corner = torch.stack([refined % patches.shape[1], refined // patches.shape[1]], dim=1)
+            pixels = 2 * self.patch_size * torch.cat([corner, corner + 1], dim=1)
+            # what repeats the last row or column of the picture is no part of it
+            windows.append((pixels / torch.tensor([width, height, width, height])).clamp(max=1))
+        return windows[0], windows[1]
+
     def differentiable_inputs(self, images: torch.Tensor) -> BatchFeature:
         """
         What a call makes of pictures, with a gradient to their pixels.
@@ -269,8 +292,14 @@ class FgaesqImageProcessor(ModalityImageProcessor):
 
     def tokenize_pair(self, first: torch.Tensor, second: torch.Tensor, key: str) -> tuple[DiffTokens, DiffTokens]:
         """The tokens of two pictures beside each other, `(3, height, width)` uint8 each; `key` says what is drawn."""
-        side = int(seeded_numbers(f"{key}/side", 1).item() < 0.5)
-        both = self._resized_patches([first, second], side)
+        answer = [self._fill(patches, refined, drawn) for patches, refined, drawn in self._look(first, second, key)]
+        return answer[0], answer[1]
+
+    def _look(
+        self, first: torch.Tensor, second: torch.Tensor, key: str
+    ) -> list[tuple[torch.Tensor, torch.Tensor, torch.Tensor]]:
+        """Of both pictures of a pair: their patches, which of them are refined, and the numbers of what is dropped."""
+        both = self._resized_patches([first, second], _side(key))
         shape = [max(patches.shape[axis] for patches in both) for axis in (0, 1)]
         # for each patch: an importance where there is nothing to compare, the order of the draw, whether it is dropped
         numbers = [seeded_numbers(key, *shape, 6)] * 2
@@ -282,8 +311,8 @@ class FgaesqImageProcessor(ModalityImageProcessor):
         for patches, important, drawn in zip(both, importance, numbers, strict=True):
             drawn = drawn[: patches.shape[0], : patches.shape[1]]
             refined = choose_patches(important, drawn[..., 1], self.num_refined, self.candidate_share)
-            answer.append(self._fill(patches, refined, drawn[..., 2:]))
-        return answer[0], answer[1]
+            answer.append((patches, refined, drawn[..., 2:]))
+        return answer
 
     def _fill(self, patches: torch.Tensor, refined: torch.Tensor, numbers: torch.Tensor) -> DiffTokens:
         tokens = cut_tokens(patches, refined, self.use_row_major_positions)
@@ -296,20 +325,27 @@ class FgaesqImageProcessor(ModalityImageProcessor):
 
     def _resized_patches(self, pictures: list[torch.Tensor], side: int) -> list[torch.Tensor]:
         """Patches of twice the size of a token, `(rows, columns, 3, 2 patch_size, 2 patch_size)` in [0, 1]."""
-        cell, size = 2 * self.patch_size, self.size
-        sizes = [(picture.shape[-2], picture.shape[-1]) for picture in pictures]
-        if self.do_resize and size.height and size.width:
-            sizes = [(size.height, size.width)] * len(pictures)
-        elif self.do_resize:
-            edges = size.shortest_edge or 1, size.longest_edge or 2**31
-            sizes = aligned_sizes(sizes, self.patch_size, self.sequence_length, *edges, side=side)
-        answer = []
-        for picture, (height, width) in zip(pictures, sizes, strict=True):
+        cell, answer = 2 * self.patch_size, []
+        for picture, (height, width) in zip(pictures, self._resized_sizes(pictures, side), strict=True):
             if picture.shape[-2:] != (height, width):
                 picture = self.resize(picture, SizeDict(height=height, width=width), resample=self.resample)
                 picture = picture.clamp(0, 255)  # which interpolation of floats leaves
             answer.append(cut_patches(fit_to_grid(picture, cell), cell).float() * self.rescale_factor)
         return answer
+
+    def _resized_sizes(self, pictures: list[torch.Tensor], side: int) -> list[tuple[int, int]]:
+        size, sizes = self.size, [(picture.shape[-2], picture.shape[-1]) for picture in pictures]
+        if not self.do_resize:
+            return sizes
+        if size.height and size.width:
+            return [(size.height, size.width)] * len(pictures)
+        edges = size.shortest_edge or 1, size.longest_edge or 2**31
+        return aligned_sizes(sizes, self.patch_size, self.sequence_length, *edges, side=side)
+
+
+def _side(key: str) -> int:
+    """Whether the heights or the widths of a pair are brought together."""
+    return int(seeded_numbers(f"{key}/side", 1).item() < 0.5)
 
 
 def _pair_key(first: str, second: str) -> str:

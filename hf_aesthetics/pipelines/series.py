@@ -5,7 +5,8 @@ Knows nothing about folders, or how pictures become a series.
 
 import math
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from itertools import combinations
 from typing import Any, TypedDict
 
 import numpy as np
@@ -15,7 +16,8 @@ from transformers import BatchFeature, PreTrainedModel
 from transformers.image_processing_utils import BaseImageProcessor
 from transformers.utils import ModelOutput
 
-from ..images import read_image
+from ..images import ImageReadError, read_image
+from ..sources.locations import fetch, is_remote, reading
 from .aesthetics import ImageAestheticsPipeline, make_pixel_values
 
 
@@ -103,8 +105,8 @@ def compare_series(
     """
     Asks a model that sees the pictures of a series beside each other; `None` for one that sees them one by one.
 
-    Such a model has a processor with `preprocess_series`, which makes two rows for each pair of pictures and says in
-    `pair_images` which pair it is; it answers with `pair_probabilities` beside the scores.
+    Such a model has a processor with `preprocess_series`, which makes two rows of a pair of pictures; it answers with
+    `pair_probabilities` beside the scores, and is told by `pair_images` which pairs it sees.
 
     Args:
         model (`PreTrainedModel`), processor (`BaseImageProcessor`):
@@ -117,17 +119,19 @@ def compare_series(
     preprocess = getattr(processor, "preprocess_series", None)
     if preprocess is None:
         return None
-    inputs = preprocess(list(pictures))
-    pairs = inputs["pair_images"].tolist()
+    pairs = list(combinations(range(len(pictures)), 2))
     sums, probabilities = np.zeros(len(pictures)), np.full((len(pictures),) * 2, 0.5)
     step = max(batch_size // 2, 1)
     for start in range(0, len(pairs), step):
-        few, rows = slice(start, start + step), slice(2 * start, 2 * (start + step))
-        part = {name: value[few if name == "pair_images" else rows] for name, value in inputs.items()}
+        few = pairs[start : start + step]
+        # pair by pair, because the rows of a whole series may be more than memory holds
+        parts = [preprocess([pictures[first], pictures[second]]) for first, second in few]
+        inputs = {name: torch.cat([part[name] for part in parts]) for name in parts[0]}
+        inputs["pair_images"] = torch.tensor(few)
         with torch.inference_mode():
-            outputs = model(**BatchFeature(part).to(model.device, model.dtype))
+            outputs = model(**BatchFeature(inputs).to(model.device, model.dtype))
         chances, scores = outputs.pair_probabilities.tolist(), outputs.score.view(-1, 2).tolist()
-        for (first, second), chance, both in zip(pairs[few], chances, scores, strict=True):
+        for (first, second), chance, both in zip(few, chances, scores, strict=True):
             probabilities[first, second], probabilities[second, first] = chance, 1 - chance
             sums[[first, second]] += both
     return series_record((sums / (len(pictures) - 1)).tolist(), probabilities)
@@ -142,6 +146,7 @@ class ImageSeriesRankingPipeline(ImageAestheticsPipeline):
     others become probabilities by [`pair_probabilities`], with `error` where it is given.
 
     Raises:
+        ImageReadError: If a picture cannot be read; [`rank`] goes on with the others.
         ValueError: If a series has fewer than 2 pictures, or the model is no scorer.
         OSError: If the network that makes the maps of the model cannot be loaded.
     """
@@ -150,24 +155,30 @@ class ImageSeriesRankingPipeline(ImageAestheticsPipeline):
         """
         Args:
             inputs (`list`, or `list[list]`):
-                The pictures of a series, as paths, bytes or PIL pictures; or several series.
+                The pictures of a series, as paths, URLs, bytes or PIL pictures; or several series.
             batch_size (`int`, *optional*, defaults to 16):
                 How many pictures of a series go through the model together.
             error (`float`, *optional*):
                 Mean absolute error of the scores, for models that see pictures one by one.
         """
-        if isinstance(inputs, str | bytes | os.PathLike | Image.Image):
+        if isinstance(inputs, str | bytes | os.PathLike | Image.Image | Mapping):
             raise ValueError(f"Expected a list of pictures, got {type(inputs).__name__}. Pass the series as a list.")
         several = list(inputs)
-        is_one = not several or not all(isinstance(series, list | tuple) for series in several)
-        together = batch_size or self._batch_size or 16
-        records = [
-            super(ImageSeriesRankingPipeline, self).__call__(
-                {"images": list(series), "together": together}, batch_size=1, **kwargs
+        are_series = [isinstance(series, list | tuple) for series in several]
+        if any(are_series) and not all(are_series):
+            raise ValueError(
+                "Expected the pictures of one series, or several lists of pictures, got some of both: number "
+                f"{are_series.index(not are_series[0])} is another kind than number 0. Put each series into a list."
             )
-            for series in ([several] if is_one else several)
-        ]
-        return records[0] if is_one else records
+        together = batch_size if batch_size is not None else self._batch_size or 16
+        if together < 1:
+            raise ValueError(f"`batch_size` must be at least 1, got {together}.")
+        records = []
+        for number, series in enumerate(several if any(are_series) else [several]):
+            whose = f"series {number}" if any(are_series) else "the list"
+            asked = {"images": list(series), "together": together, "whose": whose}
+            records.append(super().__call__(asked, batch_size=1, **kwargs))
+        return records if any(are_series) else records[0]
 
     def _sanitize_parameters(
         self, **pipeline_parameters: Any
@@ -180,9 +191,10 @@ class ImageSeriesRankingPipeline(ImageAestheticsPipeline):
         return {}, {}, pipeline_parameters
 
     def preprocess(self, input_: Any, **preprocess_parameters: dict) -> dict[str, Any]:
-        if len(input_["images"]) < 2:
-            raise ValueError(f"A series needs at least 2 pictures, got {len(input_['images'])}. Pass more.")
-        return {**input_, "images": [read_image(image) for image in input_["images"]]}
+        images, whose = input_["images"], input_["whose"]
+        if len(images) < 2:
+            raise ValueError(f"A series needs at least 2 pictures, got {len(images)} in {whose}. Pass more.")
+        return {**input_, "images": [_read(image, f"number {at} of {whose}") for at, image in enumerate(images)]}
 
     def _forward(self, input_tensors: dict[str, Any], **forward_parameters: dict) -> ModelOutput:
         pictures, together = input_tensors["images"], input_tensors["together"]
@@ -201,3 +213,13 @@ class ImageSeriesRankingPipeline(ImageAestheticsPipeline):
             return dict(model_outputs)
         scores = model_outputs["scores"]
         return series_record(scores, pair_probabilities(scores, postprocess_parameters.get("error")))
+
+
+def _read(source: Any, place: str) -> Image.Image:
+    try:
+        if isinstance(source, str) and is_remote(source):
+            with reading(source, source):
+                source = fetch(source)
+        return read_image(source)
+    except ImageReadError as error:
+        raise ImageReadError(f"{error} It is {place}.") from error

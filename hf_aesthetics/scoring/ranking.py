@@ -6,7 +6,7 @@ Knows nothing about where the pictures come from, or what is done with the best 
 
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from typing import Any
 
 import numpy as np
@@ -28,7 +28,7 @@ class RankedPicture(PictureScore):
             Place by the score alone, 1 for the highest; `None`, as the others, for a picture without a score.
         best_rank (`int`, *optional*), worst_rank (`int`, *optional*):
             Between which places the picture lies for sure: one more than there are pictures clearly above it, and the
-            number of those not clearly below it.
+            number of those not clearly below it. `None` also where that is not known.
     """
 
     rank: int | None
@@ -40,6 +40,8 @@ class RankedPicture(PictureScore):
         """The place as it is shown: `"4"`, or `"2-5"` where ties leave it open; `"-"` without a score."""
         if self.rank is None:
             return "-"
+        if self.best_rank is None:
+            return f"{self.rank}"
         return f"{self.best_rank}" if self.best_rank == self.worst_rank else f"{self.best_rank}-{self.worst_rank}"
 
 
@@ -84,9 +86,12 @@ def rank_pictures(rows: Iterable[PictureScore], error: float) -> list[RankedPict
             above = len(scores) - bisect_right(scores, row.score + 2 * error)
             below = bisect_left(scores, row.score - 2 * error)
             places = {"rank": rank, "best_rank": 1 + above, "worst_rank": len(scores) - below}
-        told = {field.name: getattr(row, field.name) for field in fields(PictureScore)}
-        ranked.append(RankedPicture(**told, **places))
+        ranked.append(RankedPicture(**_told(row), **places))
     return ranked
+
+
+def _told(row: PictureScore) -> dict[str, Any]:
+    return {field.name: getattr(row, field.name) for field in fields(PictureScore)}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -110,6 +115,20 @@ class RankedSeries:
     scores: list[float | None]
     order: list[int]
     probabilities: np.ndarray
+
+    def in_order(self) -> list[RankedPicture]:
+        """The rows, best first, with the scores by which they are ranked; those without a score last."""
+        ranked = {at: rank for rank, at in enumerate(self.order, start=1)}
+        places = [*self.order, *(at for at in range(len(self.rows)) if at not in ranked)]
+        return [
+            RankedPicture(
+                **_told(replace(self.rows[at], score=self.scores[at])),
+                rank=ranked.get(at),
+                best_rank=None,
+                worst_rank=None,
+            )
+            for at in places
+        ]
 
 
 def rank_series(
@@ -175,6 +194,11 @@ def rank(scorer: AestheticScorer, images: Sequence[Any], *, error: float | None 
             Pictures as [`score_pictures`] takes them.
         error (`float`, *optional*):
             Mean absolute error of the scores.
+
+    Which patches of each picture a model that compares looked at closely, [`draw_series`] draws:
+
+        ranked = rank(scorer, images)
+        draw_series(scorer.processor, images, ranked.order).save("why.png")
     """
     [ranked] = rank_series(scorer, [images], error=error)
     return ranked

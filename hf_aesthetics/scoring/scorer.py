@@ -190,7 +190,8 @@ class AestheticScorer:
     def preprocessing(self) -> str:
         """
         How pictures reach the model, such as `"rgb, squash 224x224, 5d1c0a94be27"`: modality, view, height and width,
-        `fast` in fast mode, and a hash of all the processor's fields, the same wherever it was loaded from.
+        or `keep up to 2048` where proportions are kept, `fast` in fast mode, and a hash of all the processor's fields,
+        the same wherever it was loaded from.
         """
         fields = {
             name: value
@@ -199,9 +200,12 @@ class AestheticScorer:
             if value is not None and name not in ("auto_map", "extractor_checkpoint") and not name.startswith("_")
         }
         digest = hashlib.sha256(json.dumps(fields, sort_keys=True, default=str).encode()).hexdigest()[:12]
-        size = "x".join(str(side) for side in dict(fields.get("size", {})).values() if side is not None)
+        size = dict(fields.get("size", {}))
+        view = f"{fields.get('view', 'resize')} {'x'.join(str(side) for side in size.values() if side is not None)}"
+        if size.get("height") is None and size.get("longest_edge") is not None:
+            view = f"keep up to {size['longest_edge']}"
         fast = "fast, " if self.mode == "fast" else ""
-        return f"{fields.get('modality', 'rgb')}, {fields.get('view', 'resize')} {size}, {fast}{digest}"
+        return f"{fields.get('modality', 'rgb')}, {view}, {fast}{digest}"
 
     @property
     def extractor(self) -> ModalityExtractor | None:

@@ -11,9 +11,12 @@ from .contact_sheet import check_sheet, describe_shot, write_contact_sheet
 from .culling import Culling, RatingsWritten, cull, write_ratings
 
 
+_MAX_LINES = 20
+
+
 def run_cull(arguments: Namespace, load_scorer: Callable[[], AestheticScorer]) -> int:
     """
-    Runs the command and returns its exit code: 0 if there was a picture, 1 if there was none.
+    Runs the command and returns its exit code: 1 if there was no picture, or a rating could not be written; else 0.
 
     Args:
         arguments (`Namespace`):
@@ -48,11 +51,10 @@ def run_cull(arguments: Namespace, load_scorer: Callable[[], AestheticScorer]) -
     if not arguments.xmp:
         print("No rating was written. Add --xmp to write them as sidecars beside the pictures.")
         return 0
-    for line in describe_ratings(
-        write_ratings(culling, overwrite=arguments.overwrite, naming=arguments.sidecar_names or "stem")
-    ):
+    report = write_ratings(culling, overwrite=arguments.overwrite, naming=arguments.sidecar_names or "stem")
+    for line in describe_ratings(report):
         print(line)
-    return 0
+    return 1 if report.failed else 0
 
 
 def describe_culling(culling: Culling) -> list[str]:
@@ -74,13 +76,13 @@ def describe_culling(culling: Culling) -> list[str]:
     num_shots = sum(map(len, culling.series))
     lines += [""] if culling.series else []
     lines.append(
-        f"{len(culling.series)} series of {num_shots} shots, of which {culling.num_kept} proposed to keep; "
-        f"{len(found.singles)} pictures resemble no other one"
-        + (f"; {len(found.copies)} copies to the byte" if found.copies else "")
+        f"{len(culling.series):,} series of {num_shots:,} shots, of which {culling.num_kept:,} proposed to keep; "
+        f"{_count(len(found.singles), 'picture resembles', 'pictures resemble')} no other one"
+        + (f"; {_count(len(found.copies), 'copy', 'copies')} to the byte" if found.copies else "")
     )
     lines.append(f"Ranked by {culling.scorer} ({culling.preprocessing})")
     if found.unreadable:
-        lines += ["", "Not looked at:", *(f"  {reason}" for reason in found.unreadable.values())]
+        lines += ["", "Not looked at:", *_list(found.unreadable.values())]
     return lines
 
 
@@ -92,15 +94,28 @@ def describe_ratings(report: RatingsWritten) -> list[str]:
         report ([`RatingsWritten`]):
             What [`write_ratings`] did.
     """
-    lines = [f"{len(report.written)} ratings were written"]
+    lines = [f"{_count(len(report.written), 'rating was', 'ratings were')} written"]
     if report.unchanged:
-        lines.append(f"{len(report.unchanged)} were there already")
+        lines.append(f"{_count(len(report.unchanged), 'was', 'were')} there already")
     if report.respected:
-        lines.append(f"{len(report.respected)} sidecars were there and left as they are: {_first(report.respected)}")
+        told = _count(
+            len(report.respected), "sidecar was there and left as it is", "sidecars were there and left as they are"
+        )
+        lines.append(f"{told}: {_first(report.respected)}")
         lines.append("Add --overwrite to put the ratings into them; all else that they say stays in them.")
     if report.failed:
-        lines += ["Without a sidecar:", *(f"  {path}: {reason}" for path, reason in report.failed.items())]
+        lines += ["Without a sidecar:", *_list(f"{path}: {reason}" for path, reason in report.failed.items())]
     return lines
+
+
+def _count(number: int, one: str, several: str) -> str:
+    return f"{number:,} {one if number == 1 else several}"
+
+
+def _list(reasons: Iterable[str]) -> list[str]:
+    """Some lines, however many there are: of a folder that cannot be written all pictures tell the same."""
+    told = [f"  {reason}" for reason in reasons]
+    return told[:_MAX_LINES] + ([f"  and {len(told) - _MAX_LINES:,} more"] if len(told) > _MAX_LINES else [])
 
 
 def _first(paths: Iterable[Path]) -> str:

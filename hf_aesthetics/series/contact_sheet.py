@@ -13,6 +13,7 @@ from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from PIL import Image
+from tqdm.auto import tqdm
 
 from ..data.near_duplicates import read_small
 from ..images import ImageReadError
@@ -21,7 +22,8 @@ from .culling import CulledShot, Culling
 
 
 _MARK = '<meta name="generator" content="hf-aesthetics cull">'
-_SIDE = 400
+_SIDE, _SMALL_SIDE = 400, 200
+_NUM_LARGE = 1500  # shots; of more, pictures of full size would be more than a browser bears
 
 
 def check_sheet(destination: str | os.PathLike[str]) -> None:
@@ -33,7 +35,7 @@ def check_sheet(destination: str | os.PathLike[str]) -> None:
             The file to write.
 
     Raises:
-        OSError: If its folder does not exist, or there is a file that is no contact sheet.
+        OSError: If its folder does not exist or cannot be written, or there is a file that is no contact sheet.
         ValueError: If its name does not end in `.html`.
 
     Example:
@@ -47,6 +49,11 @@ def check_sheet(destination: str | os.PathLike[str]) -> None:
         raise ValueError(f"Expected a file name that ends in .html, got {str(path)!r}. Rename the contact sheet.")
     if not path.parent.is_dir():
         raise FileNotFoundError(f"Expected a folder that exists, got {str(path.parent)!r}. Create it.")
+    if not os.access(path.parent, os.W_OK):
+        raise PermissionError(
+            f"Expected a folder that can be written, got {str(path.parent)!r}. Choose another place for the contact "
+            "sheet."
+        )
     if path.exists():
         with path.open("rb") as file:
             if _MARK.encode() not in file.read(1000):
@@ -94,8 +101,14 @@ def write_contact_sheet(culling: Culling, destination: str | os.PathLike[str], t
 
 def _show(culling: Culling) -> Iterator[list[dict[str, Any]]]:
     """Series by series, so that no more than one has its pictures in memory."""
-    for shots in culling.series:
-        yield [{"shot": shot, "picture": _embed(shot.path), "verdict": describe_shot(shot)} for shot in shots]
+    num_shots = sum(map(len, culling.series))
+    side = _SIDE if num_shots <= _NUM_LARGE else _SMALL_SIDE
+    with tqdm(total=num_shots, desc="drawing", disable=num_shots < 1000) as bar:
+        for shots in culling.series:
+            yield [
+                {"shot": shot, "picture": _embed(shot.path, side), "verdict": describe_shot(shot)} for shot in shots
+            ]
+            bar.update(len(shots))
 
 
 def describe_shot(shot: CulledShot) -> str:
@@ -119,13 +132,13 @@ def describe_shot(shot: CulledShot) -> str:
     return {3: "hardly worse", 2: "probably worse"}.get(shot.rating or 0, "worse") + f": {sure}"
 
 
-def _embed(path: Path) -> str | None:
+def _embed(path: Path, side: int) -> str | None:
     try:
-        image = read_small(path, _SIDE)
+        image = read_small(path, side)
     except ImageReadError:  # the words say why
         return None
     image = image.copy()
-    image.thumbnail((_SIDE, _SIDE), Image.Resampling.LANCZOS)
+    image.thumbnail((side, side), Image.Resampling.LANCZOS)
     buffer = io.BytesIO()
     image.save(buffer, "JPEG", quality=80)
     return f"data:image/jpeg;base64,{base64.b64encode(buffer.getvalue()).decode()}"

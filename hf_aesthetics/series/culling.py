@@ -10,6 +10,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from tqdm.auto import tqdm
+
 from ..scoring import AestheticScorer, RankedSeries, rank_series
 from .bursts import MIN_SHOT_SIMILARITY, FoundSeries, find_series
 from .sidecars import Naming, SidecarError, read_rating, sidecar_path, write_rating
@@ -136,7 +138,11 @@ def cull(
         raise ValueError(f"`keep` must be at least 1, got {keep}.")
     found = find_series(paths, max_gap=max_gap, min_similarity=min_similarity)
     ranked = rank_series(scorer, found.series, error=error, batch_size=batch_size)
-    series = [propose(shots, answer, keep, reject) for shots, answer in zip(found.series, ranked, strict=True)]
+    series, num_shots = [], sum(map(len, found.series))
+    with tqdm(total=num_shots, desc="ranking", unit=" pictures", disable=num_shots < 1000) as bar:
+        for shots, answer in zip(found.series, ranked, strict=True):
+            series.append(propose(shots, answer, keep, reject))
+            bar.update(len(shots))
     return Culling(
         series=series,
         found=found,
@@ -215,6 +221,9 @@ def write_ratings(culling: Culling, *, overwrite: bool = False, naming: Naming =
             else:
                 write_rating(sidecar, shot.rating)
                 report.written.append(sidecar)
-        except (SidecarError, OSError) as error:
+        except SidecarError as error:
             report.failed[shot.path] = str(error)
+        except OSError as error:
+            told = error.strerror or error
+            report.failed[shot.path] = f"{sidecar} cannot be written ({told}). Check the permissions and the disk."
     return report

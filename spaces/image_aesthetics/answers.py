@@ -1,18 +1,20 @@
 """What the page asks of the models: a picture in, markup of `panels.py` out. Knows nothing about Gradio."""
 
+import csv
+import io
 import os
 import re
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import panels
 from huggingface_hub import RepoCard
 from panels import Reading, Scale
-from PIL import Image
+from PIL import Image, ImageOps
 
 from hf_aesthetics.advice import Edit, apply_edit, best_crops, score_edits, suggest_edits
 from hf_aesthetics.advice.edits import shrink_to_work
@@ -20,6 +22,7 @@ from hf_aesthetics.explain import (
     Explanation,
     Prediction,
     covering_cost,
+    draw_windows,
     explain_prediction,
     overlay,
     place_in_picture,
@@ -31,11 +34,13 @@ from hf_aesthetics.models.modality_maps import MODALITIES
 from hf_aesthetics.scoring import (
     AestheticScorer,
     OwnScore,
+    PictureScore,
     RankedPicture,
     Reliability,
     describe_companions,
     describe_score,
     find_companions,
+    rank,
     rank_pictures,
     score_pictures,
     write_scores,
@@ -43,7 +48,7 @@ from hf_aesthetics.scoring import (
 
 
 MAX_PIXELS = 60_000_000
-MAX_PICTURES = 50
+MAX_PICTURES, MAX_COMPARED = 50, 12  # 12 are 66 pairs
 HERE = Path(__file__).parent
 DEMO = HERE.parents[1] / "outputs" / "demo" / "nima"
 HEAT = "what raises the score"
@@ -73,6 +78,21 @@ def choose_model() -> str:
             "Run `make demo` first, or `make space MODEL_ID=<folder or repository>`."
         )
     return str(DEMO)
+
+
+class Ranking(NamedTuple):
+    """
+    Pictures in order, best first.
+
+    Args:
+        rows (`list[RankedPicture]`):
+            Those without a score last.
+        chances (`dict[str, dict[str, float]]`, *optional*):
+            How likely each is better than each other one; of a model that compares.
+    """
+
+    rows: list[RankedPicture]
+    chances: dict[str, dict[str, float]] | None
 
 
 @dataclass(frozen=True)
@@ -115,6 +135,16 @@ class Answers:
     @property
     def error(self) -> float | None:
         return None if self.reliability is None else self.reliability.error
+
+    @property
+    def compares(self) -> bool:
+        """Whether the scorer sees pictures beside each other."""
+        return hasattr(self.scorer.processor, "preprocess_series")
+
+    @property
+    def max_pictures(self) -> int:
+        """How many are ranked at once."""
+        return MAX_COMPARED if self.compares else MAX_PICTURES
 
     @property
     def layers(self) -> list[str]:
@@ -185,51 +215,72 @@ class Answers:
         return panels.crops_panel(picture, best_crops(self.scorer, picture), self.error)
 
     def rank(
-        self, files: list[tuple[str, str]], look: Callable[[str, Image.Image], None] | None = None
-    ) -> list[RankedPicture]:
+        self, files: Sequence[tuple[str | bytes, str]], look: Callable[[str, Image.Image], None] | None = None
+    ) -> Ranking:
         """
-        Ranks pictures.
+        Ranks pictures: by their scores, or, with a model that compares, by comparing every one with every other.
 
         Args:
-            files (`list[tuple[str, str]]`):
-                Where each lies, and what it is called.
+            files (`Sequence[tuple[str | bytes, str]]`):
+                Where each lies, or its content, and what it is called.
             look (`Callable`, *optional*):
                 Is shown each picture under its name, by the thread that has read it.
 
         Raises:
-            ValueError: If there are fewer than 2 or more than 50.
+            ValueError: If there are fewer than 2 or more than `max_pictures`.
         """
-        if not 2 <= len(files) <= MAX_PICTURES:
-            raise ValueError(f"Choose 2 to {MAX_PICTURES} pictures, not {len(files)}.")
+        if not 2 <= len(files) <= self.max_pictures:
+            raise ValueError(f"Choose 2 to {self.max_pictures} pictures, not {len(files)}.")
         names = _distinct([name for _, name in files])
 
-        def read(name: str, path: str) -> Image.Image:
+        def read(name: str, path: str | bytes) -> Image.Image:
             picture = self._read(path)
             if look is not None:
                 look(name, picture)
             return picture
 
         waiting = [partial(read, name, path) for name, (path, _) in zip(names, files, strict=True)]
-        rows = [
-            replace(row, path=name, error=row.error and plain(row.error))
-            for name, row in zip(names, score_pictures(self.scorer, waiting), strict=True)
-        ]
-        return rank_pictures(rows, self.error or 0.0)
+        if not self.compares:
+            rows = map(_named, names, score_pictures(self.scorer, waiting))
+            return Ranking(rank_pictures(rows, self.error or 0.0), None)
+        ranked = rank(self.scorer, waiting)
+        ranked = replace(ranked, rows=list(map(_named, names, ranked.rows)))
+        chances = {
+            names[one]: {
+                names[other]: float(ranked.probabilities[one, other]) for other in ranked.order if other != one
+            }
+            for one in ranked.order
+        }
+        return Ranking(ranked.in_order(), chances)
 
     def compare(self, files: list[tuple[str, str]]) -> str:
         """Several pictures in order."""
+        if self.compares:
+            return self._compare_closely(files)
         thumbnails: dict[str, str] = {}
 
         def look(name: str, picture: Image.Image) -> None:
             thumbnails[name] = panels.embed(picture, 320)
 
-        ranked = self.rank(files, look)
+        ranked = self.rank(files, look).rows
         with tempfile.TemporaryDirectory() as folder:
             write_scores(ranked, Path(folder, "ranking.csv"))
-            csv = Path(folder, "ranking.csv").read_text(encoding="utf-8")
-        return panels.ranking_panel(ranked, thumbnails, self.scale, self.error, csv)
+            table = Path(folder, "ranking.csv").read_text(encoding="utf-8")
+        return panels.ranking_panel(ranked, thumbnails, self.scale, self.error, table)
 
-    def _read(self, path: str) -> Image.Image:
+    def _compare_closely(self, files: list[tuple[str, str]]) -> str:
+        pictures: dict[str, Image.Image] = {}
+        rows, chances = self.rank(files, pictures.__setitem__)
+        names = list(chances or {})
+        drawn = {}
+        for name in names:
+            rival = pictures[next((other for other in names if other != name), name)]
+            windows = self.scorer.processor.refined_windows(pictures[name], rival)[0].tolist()
+            # lines are drawn on what is shown, and so wide enough
+            drawn[name] = panels.embed(draw_windows(ImageOps.contain(pictures[name], (720, 720)), windows), 720)
+        return panels.comparison_panel(rows, drawn, chances or {}, _chances_table(rows, chances or {}))
+
+    def _read(self, path: str | bytes) -> Image.Image:
         return read_image(path, max_pixels=MAX_PIXELS)
 
     def _draw_heat(self, picture: Image.Image) -> Image.Image:
@@ -252,6 +303,21 @@ class Answers:
         ]
         rows.sort(key=lambda row: -abs(row[2]))
         return panels.contributions_panel(base.item(), rows[:num_parts], outputs.score.item())
+
+
+def _named(name: str, row: PictureScore) -> PictureScore:
+    return replace(row, path=name, error=row.error and plain(row.error))
+
+
+def _chances_table(rows: list[RankedPicture], chances: dict[str, dict[str, float]]) -> str:
+    """Ranks, scores, and how likely each picture is better than each other one, as CSV."""
+    table = io.StringIO()
+    writer = csv.writer(table, lineterminator="\n")
+    writer.writerow(["path", "rank", "score", *(f"better than {name}" for name in chances), "error", "scorer"])
+    for row in rows:
+        of_row = chances.get(row.path, {})
+        writer.writerow([row.path, row.rank, row.score, *map(of_row.get, chances), row.error, row.scorer])
+    return table.getvalue()
 
 
 def _distinct(names: list[str]) -> list[str]:

@@ -5,12 +5,15 @@
 Knows nothing about models or markup: `answers.py` asks, `panels.py` draws.
 """
 
+import base64
 import os
 import sys
+import tempfile
 from collections.abc import Callable
 from functools import partial
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
+from urllib.parse import urlsplit
 
 
 # before Gradio is imported, which reads it then: pictures belong to whoever brings them
@@ -19,7 +22,8 @@ sys.path.insert(0, str(Path(__file__).parent))
 
 import gradio as gr
 import panels
-from answers import HERE, MAX_PICTURES, MAX_PIXELS, Answers, choose_model, plain
+from answers import HERE, MAX_PIXELS, Answers, choose_model, plain
+from gradio.processing_utils import ssrf_protected_download
 
 from hf_aesthetics.advice import Edit
 
@@ -63,6 +67,32 @@ def uploaded_files(payload: Any) -> list[tuple[str, str]]:
     """Files as they were uploaded, with their names; what is no picture is said beside the others."""
     files = [] if payload is None else getattr(payload, "root", payload)
     return [(file.path, file.orig_name or Path(file.path).name) for file in files]
+
+
+def received(file: Any, name: str) -> tuple[str | bytes, str]:
+    """
+    A file of a list that a program sends, with its name. Those of agents come as URLs: the page turns single ones into
+    files, but not those in a list. What they hold is kept in memory alone.
+    """
+    if not isinstance(file, str):
+        return file["path"], file.get("orig_name") or file["path"]
+    try:
+        if file.startswith("data:"):
+            content = base64.b64decode(file.partition(",")[2], validate=True)
+        elif file.startswith(("http://", "https://")):
+            name = PurePosixPath(urlsplit(file).path).name or name
+            with tempfile.TemporaryDirectory() as folder:
+                content = Path(ssrf_protected_download(file, folder)).read_bytes()
+        else:
+            raise ValueError("it is no URL")
+    except Exception as error:  # of a server that nobody knows
+        raise ValueError(
+            f"Cannot read {name}: expected a picture at an http, https or data URL, got {file[:60]!r} ({error}). Send "
+            "another URL."
+        ) from error
+    if len(content) > MAX_FILE_BYTES:
+        raise ValueError(f"Cannot read {name}: expected at most {MAX_FILE_BYTES // 2**20} MB. Save it smaller.")
+    return content, name
 
 
 def guarded(ask: Callable[..., Any], *nothing: Any) -> Callable[..., Any]:
@@ -154,7 +184,7 @@ def build(answers: Answers) -> gr.Blocks:
             files = gr.File(
                 file_count="multiple",
                 file_types=["image"],
-                label=f"2 to {MAX_PICTURES} pictures",
+                label=f"2 to {answers.max_pictures} pictures",
                 height=220,
                 elem_id="pictures",
             )
@@ -215,22 +245,25 @@ def add_interface(answers: Answers) -> None:
 
     def rank_pictures(images: list[gr.FileData]) -> list[dict]:
         """
-        Ranks 2 to 50 pictures by how people would rate them.
+        Ranks 2 or more pictures by how people would rate them.
 
         Args:
             images: The pictures.
 
         Returns:
-            One row a picture, best first: name, score, rank, between which places it lies for sure, and, for one that
-            cannot be read, why.
+            One row a picture, best first: name, score, rank, between which places it lies for sure where that is
+            known, and, for one that cannot be read, why. Of a model that compares also how likely the picture is
+            better than each other one.
         """
         try:
-            rows = gpu(answers.rank)([(image["path"], image.get("orig_name") or image["path"]) for image in images])
+            files = [received(image, f"picture {number}") for number, image in enumerate(images, start=1)]
+            rows, chances = gpu(answers.rank)(files)
         except (OSError, ValueError) as error:
             raise gr.Error(plain(str(error)), print_exception=False) from error
         told = ("score", "rank", "best_rank", "worst_rank", "error", "scorer")
         # not "path", at which clients would look for a file
-        return [{"name": row.path} | {name: getattr(row, name) for name in told} for row in rows]
+        named = [{"name": row.path} | {name: getattr(row, name) for name in told} for row in rows]
+        return [row if chances is None else row | {"better_than": chances.get(row["name"], {})} for row in named]
 
     gr.api(score_picture, api_name="score")
     gr.api(rank_pictures, api_name="rank")

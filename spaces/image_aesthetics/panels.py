@@ -255,11 +255,7 @@ def ranking_panel(
     cards = []
     for row in ranked:
         if row.score is None:
-            cards.append(
-                Markup(
-                    '<li class="failed"><div class="none">not scored</div><p>{}</p><p class="hint">{}</p></li>'
-                ).format(row.path, row.error)
-            )
+            cards.append(_failed(row))
             continue
         span = (scale.share(row.score - error), scale.share(row.score + error)) if error is not None else None
         cards.append(
@@ -285,11 +281,85 @@ def ranking_panel(
         else f"Bands are the score ± {error:.2f}, the model's mean error. Where bands overlap pictures tie, and a "
         "place such as 2-4 is left open."
     )
-    address = f"data:text/csv;charset=utf-8;base64,{base64.b64encode(csv.encode()).decode()}"
+    return Markup('<div class="ranking"><p class="hint">{} {}</p><ol>{}</ol></div>').format(
+        told, _download(csv), _join(cards)
+    )
+
+
+def comparison_panel(
+    ranked: Sequence[RankedPicture], pictures: Mapping[str, str], chances: Mapping[str, Mapping[str, float]], csv: str
+) -> str:
+    """Pictures in the order in which a model puts them that compares, where it looked closely, and how sure it is."""
+    names, cards = list(chances), []
+    for row in ranked:
+        if row.score is None:
+            cards.append(_failed(row))
+            continue
+        rival = next((name for name in names if name != row.path), None)
+        if rival is None:
+            told = "alone: there is no other to compare it with"
+        else:
+            than = "second" if row.rank == 1 else "best"
+            told = f"{_percent(chances[row.path][rival])} likely better than the {than}"
+        cards.append(
+            Markup(
+                '<li><div class="look"><img loading="lazy" src="{}" alt="{}"><b>{}</b></div>'
+                "<p><strong>{:.2f}</strong> {}</p><p>{}</p></li>"
+            ).format(pictures[row.path], f"{row.path}, place {row.place}", row.rank, row.score, row.path, told)
+        )
+    hint = (
+        "Every picture was seen beside every other one. Yellow: where it was looked at closely beside the best one, "
+        "and the best beside the second; these are some of the places in which the two differ."
+    )
+    return Markup('<div class="ranking compared"><p class="hint">{} {}</p><ol>{}</ol>{}</div>').format(
+        hint, _download(csv), _join(cards), _chances(names, chances) if len(names) > 2 else ""
+    )
+
+
+def _chances(names: Sequence[str], chances: Mapping[str, Mapping[str, float]]) -> Markup:
+    """A table of who is how likely better than whom, best first in both directions."""
+    rows = []
+    for place, name in enumerate(names, start=1):
+        cells = [
+            Markup("<td></td>")
+            if other == name
+            else Markup('<td class="{}" style="--sure:{:.0f}%">{}</td>').format(
+                "up" if chances[name][other] > 0.5 else "down",
+                100 * abs(2 * chances[name][other] - 1),
+                _percent(chances[name][other]),
+            )
+            for other in names
+        ]
+        rows.append(
+            Markup('<tr><th scope="row" title="{}"><b>{}</b> <span>{}</span></th>{}</tr>').format(
+                name, place, name, _join(cells)
+            )
+        )
+    heads = _join(
+        Markup('<th scope="col" title="{}">{}</th>').format(name, place) for place, name in enumerate(names, start=1)
+    )
     return Markup(
-        '<div class="ranking"><p class="hint">{} '
-        '<a class="csv" href="{}" download="ranking.csv">Download as CSV</a></p><ol>{}</ol></div>'
-    ).format(told, address, _join(cards))
+        '<p class="hint">How likely the picture of a row is better than that of a column, by the measure of the model '
+        "itself:</p>"
+        '<div class="chances" tabindex="0" role="region" aria-label="Who is better than whom"><table>'
+        "<thead><tr><td></td>{}</tr></thead><tbody>{}</tbody></table></div>"
+    ).format(heads, _join(rows))
+
+
+def _percent(chance: float) -> str:
+    # as sure as a probability of 0 or 1 sounds, no model is
+    return f"{min(max(round(100 * chance), 1), 99)} %"
+
+
+def _failed(row: RankedPicture) -> Markup:
+    return Markup('<li class="failed"><div class="none">not scored</div><p>{}</p><p class="hint">{}</p></li>').format(
+        row.path, row.error
+    )
+
+
+def _download(csv: str) -> Markup:
+    address = f"data:text/csv;charset=utf-8;base64,{base64.b64encode(csv.encode()).decode()}"
+    return Markup('<a class="csv" href="{}" download="ranking.csv">Download as CSV</a>').format(address)
 
 
 def _join(parts: Iterable[Markup]) -> Markup:

@@ -12,7 +12,7 @@ import os
 import re
 import sys
 from collections.abc import Callable, Mapping
-from functools import lru_cache
+from functools import lru_cache, partial
 from html import escape
 from pathlib import Path
 from typing import Any
@@ -63,6 +63,7 @@ def build(
     page = page.replace("{{ question }}", escape(question)).replace("{{ title }}", TITLE)
     app = FastAPI(title=TITLE, docs_url=None, redoc_url=None, openapi_url=None)
     render = lru_cache(maxsize=64)(render_picture)
+    render_whole = lru_cache(maxsize=4)(partial(render_picture, max_side=None))
 
     def tell(progress: Progress) -> dict[str, Any]:
         pairs = []
@@ -100,6 +101,13 @@ def build(
             return Response(status_code=404)
         return Response(render(files[name]), media_type="image/jpeg", headers={"Cache-Control": "max-age=86400"})
 
+    @app.get("/pictures/{name}/whole")
+    def show_whole_picture(name: str) -> Response:
+        if name not in files:
+            return Response(status_code=404)
+        content = render_whole(files[name])
+        return Response(content, media_type="image/jpeg", headers={"Cache-Control": "max-age=86400"})
+
     @app.post("/look")
     def look(person: Person) -> dict[str, Any]:
         return tell(labelling.look(person.annotator))
@@ -119,11 +127,12 @@ def build(
     return app
 
 
-def render_picture(path: Path) -> bytes:
-    """A picture as people see it, with nothing in it but its pixels."""
+def render_picture(path: Path, max_side: int | None = MAX_SIDE) -> bytes:
+    """A picture as people see it, with nothing in it but its pixels; all of these where no side is given."""
     picture = read_image(path)
-    if max(picture.size) > MAX_SIDE:
-        picture.thumbnail((MAX_SIDE, MAX_SIDE), Image.Resampling.LANCZOS)
+    if max_side is not None and max(picture.size) > max_side:
+        picture = picture.copy()
+        picture.thumbnail((max_side, max_side), Image.Resampling.LANCZOS)
     buffer = io.BytesIO()
     picture.save(buffer, "JPEG", quality=95, subsampling=0)
     return buffer.getvalue()
@@ -154,9 +163,17 @@ def serve(settings: Mapping[str, str]) -> None:
     # nothing is written into the cache of the Hub, where a task from there lies
     beside = folder if folder == Path(task) else Path()
     answers, repo_id = Path(given("ANSWERS") or beside / "answers"), given("ANSWERS_REPO")
-    labelling = Labelling(
-        open_task(folder, given("PICTURES") or None), answers, repeat_share=float(given("REPEATS", "0.1"))
-    )
+    repeats = given("REPEATS", "0.1")
+    try:
+        repeat_share = float(repeats)
+    except ValueError:
+        repeat_share = -1.0
+    if not 0 <= repeat_share <= 1:
+        raise ValueError(
+            f"REPEATS: expected the share of the pairs that come again, from 0 to 1, got {repeats!r}. Correct it, or "
+            "leave it out for 0.1."
+        )
+    labelling = Labelling(open_task(folder, given("PICTURES") or None), answers, repeat_share=repeat_share)
     backup = None
     if repo_id:
         from backup import AnswersBackup, fetch_answers  # takes seconds, and more packages

@@ -9,8 +9,8 @@ from pathlib import Path
 
 from huggingface_hub import HfApi, hf_hub_download
 
-from hf_aesthetics.hub import HubPublishError, commit_files, prepare_repository
-from hf_aesthetics.hub_faults import reading_from_hub
+from hf_aesthetics.hub.commits import commit_files, prepare_repository
+from hf_aesthetics.hub_faults import HubPublishError, reading_from_hub
 
 
 FOLDER = "answers"

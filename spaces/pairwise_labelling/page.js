@@ -10,6 +10,8 @@ const ahead = new Map(); // pictures that are loaded before they are asked about
 let state = null; // what the server said last
 let since = 0; // when the pair appeared
 let isBusy = false;
+let isClose = false; // whether the pictures are magnified
+let place = [0.5, 0.5]; // which part of them is seen then, as shares of their sides
 
 const remember = (name) => {
   try {
@@ -56,6 +58,38 @@ const load = (name) => {
   return ahead.get(name);
 };
 
+// Both pictures enlarged alike, the finer one pixel by pixel, or twice where that is more; of both the same place.
+const magnify = () => {
+  const rooms = pictures.map(({ parentNode }) => [parentNode.clientWidth, parentNode.clientHeight]);
+  const sides = pictures.map(({ naturalWidth, naturalHeight }) => [naturalWidth, naturalHeight]);
+  const fits = pictures.map((_, which) => Math.min(...sides[which].map((side, axis) => rooms[which][axis] / side)));
+  const times = Math.max(2, ...fits.map((fit) => 1 / devicePixelRatio / fit));
+  for (const [which, picture] of pictures.entries()) {
+    const shown = sides[which].map((side) => side * fits[which] * times);
+    const spare = shown.map((side, axis) => (rooms[which][axis] - side) * (side > rooms[which][axis] ? place[axis] : 0.5));
+    picture.style.width = isClose ? `${shown[0]}px` : "";
+    picture.style.height = isClose ? `${shown[1]}px` : "";
+    picture.style.translate = isClose ? `${spare[0]}px ${spare[1]}px` : "";
+  }
+};
+const lookClosely = async (wanted) => {
+  isClose = wanted;
+  at("pair").classList.toggle("close", isClose);
+  at("closer").setAttribute("aria-pressed", isClose);
+  magnify();
+  if (!isClose) return;
+  const [pair] = state.pairs;
+  const sources = await Promise.all([load(`${pair.left}/whole`), load(`${pair.right}/whole`)]).catch(() => null);
+  if (!sources || !isClose || state.pairs[0] !== pair) return; // what is there is magnified as it is
+  sources.forEach((source, side) => (pictures[side].src = source));
+  await Promise.all(pictures.map((picture) => picture.decode().catch(() => {})));
+  magnify();
+};
+const moveTo = (x, y) => {
+  place = [x, y].map((share) => Math.min(Math.max(share, 0), 1));
+  if (isClose) magnify();
+};
+
 const draw = async () => {
   at("bar").max = state.num_questions;
   at("bar").value = state.num_answered;
@@ -70,6 +104,7 @@ const draw = async () => {
     return show("done");
   }
   const [pair, ...next] = state.pairs;
+  lookClosely(false);
   const wanted = new Set(state.pairs.flatMap(({ left, right }) => [left, right]));
   for (const name of ahead.keys()) if (!wanted.has(name)) ahead.delete(name);
   for (;;) {
@@ -134,8 +169,16 @@ at("welcome").addEventListener("submit", (event) => {
   event.preventDefault();
   begin(at("name").value);
 });
-at("left").addEventListener("click", () => answer(-100));
-at("right").addEventListener("click", () => answer(100));
+for (const [id, lean] of [["left", -100], ["right", 100]]) {
+  // who looks closely moves about, and must not answer by that
+  at(id).addEventListener("click", () => (isClose ? lookClosely(false) : answer(lean)));
+  at(id).addEventListener("pointermove", ({ clientX, clientY }) => {
+    const box = at(id).getBoundingClientRect();
+    moveTo((clientX - box.left) / box.width, (clientY - box.top) / box.height);
+  });
+}
+at("closer").addEventListener("click", () => lookClosely(!isClose));
+addEventListener("resize", magnify);
 for (const button of document.querySelectorAll("[data-lean]"))
   button.addEventListener("click", () => answer(Number(button.dataset.lean)));
 at("slider").addEventListener("input", () => {
@@ -147,12 +190,19 @@ at("send").addEventListener("click", () => answer(Number(at("slider").value)));
 for (const id of ["undo", "back"]) at(id).addEventListener("click", undo);
 for (const id of ["leave", "other"]) at(id).addEventListener("click", leave);
 
+const STEPS = { ArrowLeft: [-0.1, 0], ArrowRight: [0.1, 0], ArrowUp: [0, -0.1], ArrowDown: [0, 0.1] };
 const KEYS = { ArrowLeft: -100, ArrowUp: -100, ArrowRight: 100, ArrowDown: 100, 0: 0 };
 for (const [place, button] of [...document.querySelectorAll("[data-lean]")].entries())
   KEYS[place + 1] = Number(button.dataset.lean);
 document.addEventListener("keydown", (event) => {
   if (event.repeat || event.ctrlKey || event.metaKey || event.altKey || !at("welcome").hidden) return;
   const isSliding = document.activeElement === at("slider");
+  if (event.key.toLowerCase() === "z" && !at("work").hidden) return lookClosely(!isClose);
+  if (isClose && event.key === "Escape") return lookClosely(false);
+  if (isClose && event.shiftKey && event.key in STEPS) {
+    event.preventDefault();
+    return moveTo(place[0] + STEPS[event.key][0], place[1] + STEPS[event.key][1]);
+  }
   if (isSliding && event.key === "Enter") return at("send").click();
   if (event.key === "Backspace") undo();
   else if (event.key in KEYS && !(isSliding && event.key.startsWith("Arrow"))) {

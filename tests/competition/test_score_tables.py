@@ -1,13 +1,22 @@
 """Tables as the score command writes them, in parts of several sizes, read as one corpus."""
 
+import io
+import os
+from functools import partial
+from pathlib import Path
+
 import numpy as np
 import pyarrow
 import pytest
+import torch
+from PIL import Image
 from pyarrow import parquet
 from scipy.stats import spearmanr
 
+from hf_aesthetics import ModalityImageProcessor, NimaForAestheticAssessment
 from hf_aesthetics.competition import open_corpus, score_tables, select_attacks
-from hf_aesthetics.scoring import PictureScore, write_scores
+from hf_aesthetics.scoring import PictureScore, ScorerSpec, read_scores, score_collection, write_scores
+from hf_aesthetics.sources import units
 
 
 def write_parts(folder, paths, scores, sizes, name="score"):
@@ -72,6 +81,61 @@ def test_a_table_of_the_score_command_is_read(tmp_path):
         write_scores(rows, tmp_path / f"{name}.parquet")
     opened = open_corpus({name: tmp_path / f"{name}.parquet" for name in ("a", "b")}, tmp_path / "work")
     np.testing.assert_allclose(opened.percentiles["a"], [0, 100 / 3, np.nan, 200 / 3, 100], rtol=1e-6)
+
+
+@pytest.fixture(scope="module")
+def other_checkpoint(tiny_checkpoint, tmp_path_factory):
+    """The tiny scorer with another head."""
+    model = NimaForAestheticAssessment.from_pretrained(tiny_checkpoint)
+    torch.nn.init.normal_(model.score_head.dense.weight, std=2.0, generator=torch.Generator().manual_seed(7))
+    folder = tmp_path_factory.mktemp("other") / "nima-other"
+    model.save_pretrained(folder)
+    ModalityImageProcessor(size={"height": 32, "width": 32}).save_pretrained(folder)
+    return folder
+
+
+def test_folders_of_two_jobs_over_the_same_sources_are_one_corpus(tiny_checkpoint, other_checkpoint, tmp_path):
+    sources, rng = tmp_path / "photos", np.random.default_rng(0)
+    for name in ("loose", "shards"):
+        (sources / name).mkdir(parents=True)
+    for number in range(5):
+        Image.fromarray(rng.integers(0, 256, (24, 32, 3), dtype=np.uint8)).save(sources / f"loose/{number}.png")
+    (sources / "loose" / "torn.jpg").write_bytes(b"\xff\xd8\xff\xe0")
+    for shard in range(4):  # units of their own, whose keys are in another order than they
+        pictures = [rng.integers(0, 256, (24, 32, 3), dtype=np.uint8) for _ in range(3)]
+        contents = [io.BytesIO() for _ in pictures]
+        for pixels, content in zip(pictures, contents, strict=True):
+            Image.fromarray(pixels).save(content, "PNG")
+        rows = [{"bytes": content.getvalue(), "path": None} for content in contents]
+        parquet.write_table(pyarrow.table({"image": rows}), sources / "shards" / f"{shard}.parquet")
+
+    hidden = sources / "loose" / "3.png"
+    content, times = hidden.read_bytes(), hidden.stat()
+    hidden.write_bytes(bytes(len(content)))  # a fault that passes, and of which one of the jobs alone knows
+    os.utime(hidden, ns=(times.st_atime_ns, times.st_mtime_ns))
+    list_units, tables = partial(units, [sources]), {}
+    for name, checkpoint in {"a": tiny_checkpoint, "b": other_checkpoint}.items():
+        report = score_collection(list_units, ScorerSpec(str(checkpoint), device="cpu"), tmp_path / name)
+        tables[name] = [row for table in report.tables or () for row in read_scores(table)]
+        hidden.write_bytes(content)
+        os.utime(hidden, ns=(times.st_atime_ns, times.st_mtime_ns))
+    assert [row.path for row in tables["a"]] == [row.path for row in tables["b"]]
+
+    folders = {name: tmp_path / name for name in tables}
+    opened = open_corpus(folders, tmp_path / "work")
+    paths = opened.paths(range(len(opened)))
+    assert sorted(paths) == sorted(row.path for row in tables["a"]) and len(paths) == 18
+    without = {path for path, ranked in zip(paths, opened.percentiles["a"], strict=True) if np.isnan(ranked)}
+    assert {Path(path).name for path in without} == {"torn.jpg", "3.png"}
+    for name, rows in tables.items():
+        score = {row.path: row.score for row in rows}
+        known = [at for at, path in enumerate(paths) if path not in without]
+        own = [score[paths[at]] for at in known]
+        assert spearmanr(opened.percentiles[name][known], own).statistic == pytest.approx(1)
+
+    score_collection(list_units, ScorerSpec(str(tiny_checkpoint), device="cpu"), folders["a"], retry_failures=True)
+    again = open_corpus(folders, tmp_path / "work")
+    assert np.isnan(again.percentiles["a"]).sum() == 1 and again.paths(range(18)) == paths
 
 
 def test_what_is_not_one_corpus_is_told(corpus):

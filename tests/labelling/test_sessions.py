@@ -8,6 +8,7 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
+from bare_package import bare
 from forks import Forks
 
 from hf_aesthetics.labelling import (
@@ -48,7 +49,7 @@ def two(folder, first, second):
 
 @pytest.fixture(scope="module")
 def forks():
-    with Forks(PROGRAM) as forks:
+    with Forks(bare("hf_aesthetics") + PROGRAM, needs_torch=False) as forks:
         yield forks
 
 

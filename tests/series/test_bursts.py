@@ -9,6 +9,7 @@ import pytest
 from PIL import Image
 
 from hf_aesthetics.data.rendering import render_scene
+from hf_aesthetics.series import bursts
 from hf_aesthetics.series.bursts import find_series, read_capture_time
 
 
@@ -112,3 +113,17 @@ def test_arguments_out_of_range_are_refused():
         find_series([], max_gap=-1)
     with pytest.raises(ValueError, match=r"in \(0, 1\], got 0"):
         find_series([], min_similarity=0)
+
+
+def test_scans_of_one_time_are_compared_with_those_that_look_alike(tmp_path, monkeypatch):
+    rng = np.random.default_rng(0)
+    patterns = [Image.fromarray(rng.integers(0, 256, (12, 12), dtype=np.uint8)).resize((96, 96)) for _ in range(15)]
+    paths = [
+        save(pattern.crop((side, 0, 90 + side, 90)), tmp_path / f"{version}-{number}.jpg", 0)
+        for version, side in enumerate((0, 1))
+        for number, pattern in enumerate(patterns)
+    ]
+    found = find_series(paths).series
+    assert {tuple(group) for group in names(found)} == {(f"0-{number}", f"1-{number}") for number in range(15)}
+    monkeypatch.setattr(bursts, "_NUM_COMPARED", 1000)
+    assert find_series(paths).series == found

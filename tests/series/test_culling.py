@@ -2,6 +2,7 @@
 
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -11,13 +12,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from bare_package import bare
 from PIL import Image
 from planted_scorer import planted_scorer
 
 from hf_aesthetics.cli import main
 from hf_aesthetics.scoring import rank
+from hf_aesthetics.series.command import describe_ratings
 from hf_aesthetics.series.contact_sheet import write_contact_sheet
-from hf_aesthetics.series.culling import cull, propose, write_ratings
+from hf_aesthetics.series.culling import RatingsWritten, cull, propose, write_ratings
 from hf_aesthetics.series.sidecars import read_rating, write_rating
 
 
@@ -106,6 +109,15 @@ def test_a_broken_sidecar_is_told_and_left(scorer, folder):
     assert (folder / "a1.xmp").read_text() == "<x>"
 
 
+def test_what_cannot_be_written_is_told_and_not_a_page_long(scorer, folder):
+    culling = cull(scorer, sorted(folder.glob("*.jpg")), error=0.5)
+    shutil.rmtree(folder)
+    report = write_ratings(culling)
+    assert f"{folder / 'a1.xmp'} cannot be written (No such file or directory)" in report.failed[folder / "a1.jpg"]
+    many = RatingsWritten(failed={folder / f"{number}.jpg": "full" for number in range(1030)})
+    assert len(describe_ratings(many)) == 23 and describe_ratings(many)[-1] == "  and 1,010 more"
+
+
 def test_the_contact_sheet_has_every_shot_and_nothing_from_elsewhere(scorer, folder, tmp_path):
     culling = cull(scorer, sorted(folder.glob("*.jpg")), error=0.5)
     write_contact_sheet(culling, tmp_path / "sheet.html", folder.name)
@@ -129,7 +141,7 @@ def test_the_command_is_dry_until_it_is_told(folder, tiny_checkpoint, tmp_path, 
     before, sheet = state(folder), str(tmp_path / "sheet.html")
     assert main(command(folder, tiny_checkpoint, "--sheet", sheet)) == 0
     said = capsys.readouterr().out
-    assert "2 series of 5 shots, of which 2 proposed to keep; 1 pictures resemble no other one" in said
+    assert "2 series of 5 shots, of which 2 proposed to keep; 1 picture resembles no other one" in said
     assert "No rating was written" in said and ratings_in(folder) == {}
     assert main(command(folder, tiny_checkpoint, "--sheet", sheet, "--xmp", "--keep", "2")) == 0
     assert "5 ratings were written" in capsys.readouterr().out
@@ -149,7 +161,6 @@ def test_the_command_says_what_is_wrong(folder, tiny_checkpoint, tmp_path, capsy
 
 
 _WRITER = """
-import sys
 from pathlib import Path
 from hf_aesthetics.series.sidecars import write_rating
 while True:
@@ -160,7 +171,8 @@ while True:
 
 @pytest.mark.skipif(os.name != "posix", reason="kills a process by a signal")
 def test_who_is_killed_leaves_whole_sidecars(tmp_path):
-    writer = subprocess.Popen([sys.executable, "-c", _WRITER, str(tmp_path)])
+    program = bare("hf_aesthetics", "hf_aesthetics.series") + _WRITER
+    writer = subprocess.Popen([sys.executable, "-c", program, str(tmp_path)])
     while len(list(tmp_path.glob("[0-9]*.xmp"))) < 200:
         assert writer.poll() is None
         time.sleep(0.01)

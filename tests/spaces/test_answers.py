@@ -8,7 +8,9 @@ from pathlib import Path
 import pytest
 from PIL import Image
 from planted_scorer import planted_scorer
-from space_models import save_models, save_pictures
+from space_models import save_comparing_model, save_models, save_pictures
+
+from hf_aesthetics.scoring import rank
 
 
 SPACE = Path(__file__).parents[2] / "spaces" / "image_aesthetics"
@@ -78,12 +80,45 @@ def test_names_of_files_are_text_and_never_markup(answers, pictures, tmp_path):
 
 def test_pictures_of_one_name_stay_two(answers, pictures):
     seen: dict[str, Image.Image] = {}
-    rows = answers.rank([(str(path), "IMG_0001.jpg") for path in pictures[:2]], seen.__setitem__)
+    rows, chances = answers.rank([(str(path), "IMG_0001.jpg") for path in pictures[:2]], seen.__setitem__)
+    assert chances is None
     assert {row.path for row in rows} == {"IMG_0001.jpg", "IMG_0001.jpg (2)"}
     assert {name: picture.size for name, picture in seen.items()} == {
         "IMG_0001.jpg": Image.open(pictures[0]).size,
         "IMG_0001.jpg (2)": Image.open(pictures[1]).size,
     }
+
+
+@pytest.fixture(scope="module")
+def comparing(tmp_path_factory):
+    from answers import Answers
+
+    return Answers.load(str(save_comparing_model(tmp_path_factory.mktemp("comparing"))))
+
+
+def test_a_model_that_compares_ranks_by_its_comparisons(comparing, pictures, tmp_path):
+    (tmp_path / "bad.jpg").write_text("no picture")
+    files = [(str(path), path.name) for path in (*pictures, tmp_path / "bad.jpg")]
+    rows, chances = comparing.rank(files)
+    expected = rank(comparing.scorer, pictures)
+    order = [pictures[place].name for place in expected.order]
+    assert [row.path for row in rows] == [*order, "bad.jpg"] and list(chances) == order
+    assert [row.place for row in rows] == ["1", "2", "3", "-"] and "/" not in rows[-1].error
+    told = [[chances[a].get(b, 0.5) for b in order] for a in order]
+    assert told == pytest.approx(expected.probabilities[expected.order][:, expected.order])
+    markup = Outline(comparing.compare(files))
+    best = round(100 * chances[order[0]][order[1]])
+    assert f"{best} % likely better than the second" in markup.text and "bad.jpg" in markup.text
+    cells = re.findall(r"(\d+) %(?! likely)", markup.text)
+    assert cells == [str(round(100 * chances[a][b])) for a in order for b in order if a != b]
+    with pytest.raises(ValueError, match="Choose 2 to 12 pictures, not 13"):
+        comparing.compare(13 * files[:1])
+
+
+def test_one_readable_picture_is_compared_with_nothing(comparing, pictures, tmp_path):
+    (tmp_path / "bad.jpg").write_text("no picture")
+    text = Outline(comparing.compare([(str(pictures[0]), "0.png"), (str(tmp_path / "bad.jpg"), "bad.jpg")])).text
+    assert "there is no other to compare it with" in text and "bad.jpg" in text
 
 
 def test_layers_are_the_heat_map_then_maps_with_a_model_then_those_without(answers):

@@ -16,16 +16,17 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 
 import httpx2
 import numpy as np
 import pytest
 from PIL import Image
-from space_models import ERROR, save_models, save_pictures
+from space_models import ERROR, save_comparing_model, save_models, save_pictures
 
 from hf_aesthetics.advice import Edit, best_crops, score_edits, suggest_edits
 from hf_aesthetics.images import read_image
-from hf_aesthetics.scoring import AestheticScorer, rank_pictures, score_pictures
+from hf_aesthetics.scoring import AestheticScorer, rank, rank_pictures, score_pictures
 
 
 pytest.importorskip("gradio", reason="the page needs gradio: pip install 'hf_aesthetics[space]'")
@@ -65,10 +66,14 @@ class Served:
         return self.scorer.score([path])[0]["score"]
 
 
-def serve(model: str, folder: Path) -> tuple[subprocess.Popen, str, Path]:
+def free_port() -> int:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+        return free.getsockname()[1]
+
+
+def serve(model: str, folder: Path, program: list[str] | None = None) -> tuple[subprocess.Popen, str, Path]:
+    port = free_port()
     uploads = folder / "uploads"
     environment = os.environ | {
         "MODEL_ID": model,
@@ -77,8 +82,9 @@ def serve(model: str, folder: Path) -> tuple[subprocess.Popen, str, Path]:
         "KEPT_SECONDS": str(KEPT_SECONDS),
         "OMP_NUM_THREADS": "1",
     }
+    command = [sys.executable, *(program or [str(SPACE / "app.py")])]
     with (folder / "log").open("w") as log:
-        process = subprocess.Popen([sys.executable, str(SPACE / "app.py")], env=environment, stdout=log, stderr=log)
+        process = subprocess.Popen(command, env=environment, stdout=log, stderr=log)
     url = f"http://127.0.0.1:{port}/"
     while process.poll() is None:
         try:
@@ -90,12 +96,28 @@ def serve(model: str, folder: Path) -> tuple[subprocess.Popen, str, Path]:
 
 
 @pytest.fixture(scope="module")
-def space(tmp_path_factory) -> Iterator[Served]:
-    checkpoint = save_models(tmp_path_factory.mktemp("models"))
-    process, url, uploads = serve(str(checkpoint), tmp_path_factory.mktemp("space"))
-    yield Served(process, url, uploads, AestheticScorer.from_pretrained(checkpoint, device="cpu"))
+def spaces(tmp_path_factory) -> Iterator[tuple[Served, Served]]:
+    """The page over a model that sees one picture, and over one that compares: in one process, which starts sooner."""
+    models, port = tmp_path_factory.mktemp("models"), free_port()
+    one, comparing = save_models(models), save_comparing_model(tmp_path_factory.mktemp("comparing"))
+    program = (
+        f"import sys; sys.path.insert(0, {str(SPACE)!r}); import app; other = app.Answers.load({str(comparing)!r})\n"
+        f"app.launch(app.build(other), server_port={port}, prevent_thread_lock=True)\n"
+        "app.launch(app.make_page())"
+    )
+    process, url, uploads = serve(str(one), tmp_path_factory.mktemp("space"), ["-c", program])
+    scorers = [AestheticScorer.from_pretrained(checkpoint, device="cpu") for checkpoint in (one, comparing)]
+    yield (
+        Served(process, url, uploads, scorers[0]),
+        Served(process, f"http://127.0.0.1:{port}/", uploads, scorers[1]),
+    )
     process.terminate()
     process.wait(timeout=20)
+
+
+@pytest.fixture(scope="module")
+def space(spaces) -> Served:
+    return spaces[0]
 
 
 @pytest.fixture(scope="module")
@@ -397,27 +419,62 @@ def test_ten_people_at_once_get_their_own_answers(space, pictures):
     assert answered == pytest.approx([space.score(path) for path in asked], abs=1e-5)
 
 
-def test_agents_have_tools(space, pictures):
+def as_data(path: Path) -> str:
+    return f"data:image/png;base64,{base64.b64encode(path.read_bytes()).decode()}"
+
+
+def ask_as_agent(space: Served, tool: str, **content) -> tuple[list, Any]:
+    """The tools that there are, and what one of them answers."""
     mcp = pytest.importorskip("mcp", reason="tools for agents need gradio[mcp]")
     from mcp.client.streamable_http import streamable_http_client
-
-    content = base64.b64encode(pictures[0].read_bytes()).decode()
 
     async def talk():
         async with streamable_http_client(f"{space.url}gradio_api/mcp/") as (read, write, _):
             async with mcp.ClientSession(read, write) as session:
                 await session.initialize()
-                tools = (await session.list_tools()).tools
-                picture = f"data:image/png;base64,{content}"
-                return tools, await session.call_tool("score_picture", {"image": picture})
+                return (await session.list_tools()).tools, await session.call_tool(tool, content)
 
     with ThreadPoolExecutor(1) as another:  # this one has the loop of playwright
         tools, answered = another.submit(asyncio.run, talk()).result()
+    return tools, ast.literal_eval(answered.content[0].text)
+
+
+def test_agents_have_tools(space, pictures):
+    tools, told = ask_as_agent(space, "score_picture", image=as_data(pictures[0]))
     assert {tool.name for tool in tools} == {"score_picture", "rank_pictures"}
     assert all("Predicts" in tool.description or "Ranks" in tool.description for tool in tools)
-    told = ast.literal_eval(answered.content[0].text)
     assert told["score"] == pytest.approx(space.score(pictures[0]), abs=1e-5)
     assert told["notice"] == "demonstration <of tests>"
+
+
+def test_a_model_that_compares_says_who_is_better_and_where_it_looked(browser, spaces, pictures):
+    from gradio_client import Client, handle_file
+
+    _, space = spaces
+    with open_page(browser, space) as page:
+        ranked = rank(space.scorer, pictures)
+        order = [pictures[place].name for place in ranked.order]
+        page.get_by_role("tab", name="Compare").click()
+        expect_text(page, "#pictures", "2 to 12 pictures")
+        page.set_input_files("#pictures input[type=file]", [str(path) for path in pictures])
+        playwright.expect(page.locator("#pictures .file-preview tr")).to_have_count(4, timeout=SECONDS)
+        page.locator("#rank").click()
+        playwright.expect(page.locator("#ranking li img")).to_have_count(4, timeout=SECONDS)
+        alts = page.locator("#ranking img").evaluate_all("images => images.map(image => image.alt)")
+        assert alts == [f"{name}, place {place}" for place, name in enumerate(order, start=1)]
+        best, second, *_ = ranked.order
+        expect_text(page, "#ranking li >> nth=0", f"{100 * ranked.probabilities[best, second]:.0f} % likely better")
+        assert page.locator("#ranking .chances td:not(:empty)").count() == 12
+        address = page.locator("#ranking img").first.get_attribute("src")
+        shown = np.asarray(Image.open(io.BytesIO(base64.b64decode(address.partition(",")[2]))), dtype=int)
+        assert (np.abs(shown - [255, 225, 74]).max(axis=2) < 40).any()  # the light line round a window
+        page.set_viewport_size({"width": 390, "height": 844})
+        assert page.evaluate("document.documentElement.scrollWidth") <= 390
+        rows = Client(space.url, verbose=False).predict([handle_file(path) for path in pictures], api_name="/rank")
+        assert [row["name"] for row in rows] == order
+        assert rows[0]["better_than"][order[1]] == pytest.approx(ranked.probabilities[best, second], abs=1e-5)
+        _, told = ask_as_agent(space, "rank_pictures", images=[as_data(path) for path in pictures])
+        assert [row["score"] for row in told] == pytest.approx([ranked.scores[at] for at in ranked.order], abs=1e-4)
 
 
 def test_uploads_are_deleted(space):

@@ -17,6 +17,7 @@ import numpy as np
 import pyarrow
 import pytest
 import yaml
+from bare_package import bare
 from forks import Forks
 from local_hub import LocalHub
 from PIL import Image
@@ -57,7 +58,8 @@ def hub() -> Iterator[LocalHub]:
 
 @pytest.fixture(scope="module")
 def forks(hub, tmp_path_factory) -> Iterator[Forks]:
-    with Forks(PROGRAM, hub.env("hf_write", tmp_path_factory.mktemp("home"))) as forks:
+    program = bare("hf_aesthetics", "hf_aesthetics.hub") + PROGRAM
+    with Forks(program, hub.env("hf_write", tmp_path_factory.mktemp("home")), needs_torch=False) as forks:
         yield forks
 
 
@@ -100,7 +102,9 @@ def make_task(folder: Path, num_pictures: int = 4) -> Path:
     lines += [f"{a}.png,{b}.png" for a, b in combinations(range(num_pictures), 2)]
     (folder / "comparisons.csv").write_text("\n".join(lines) + "\n")
     for number in range(num_pictures):
-        Image.new("RGB", (60 + 10 * number, 80), (50 * number, 90, 120)).save(folder / f"{number}.png")
+        Image.new("RGB", (2400 if number == 3 else 60 + 10 * number, 80), (50 * number, 90, 120)).save(
+            folder / f"{number}.png"
+        )
     return folder
 
 
@@ -141,6 +145,25 @@ def expect_count(page, text: str) -> None:
     page.wait_for_timeout(REST)
 
 
+def look_closely_and_back(page) -> None:
+    """Both pictures are enlarged alike and show the same place, and a click that ends this is no answer."""
+    before = page.locator("#left img").bounding_box()
+    page.keyboard.press("z")
+    page.locator("#right").hover(position={"x": 30, "y": 40})
+    left, right = (page.locator(f"#{side} img").bounding_box() for side in ("left", "right"))
+    assert left["width"] > 1.9 * before["width"]
+    rooms = [page.locator(f"#{side}").bounding_box() for side in ("left", "right")]
+    shares = [
+        [(room[at] - image[at]) / (image[length] - room[length]) for at, length in (("x", "width"), ("y", "height"))]
+        for room, image in zip(rooms, (left, right), strict=True)
+        if image["width"] > room["width"] and image["height"] > room["height"]
+    ]
+    expected = [30 / rooms[1]["width"], 40 / rooms[1]["height"]]
+    assert shares and all(share == pytest.approx(expected, abs=0.01) for share in shares)
+    page.locator("#right").click()
+    assert page.locator("#left img").bounding_box() == before
+
+
 def said_by(folder: Path, name: str) -> list[float]:
     """Preferences for what was on the right, in the order of the answers."""
     answers = [answer for answer in read_answers(folder / "answers") if answer.annotator == name]
@@ -156,6 +179,7 @@ def test_two_people_answer_reload_and_go_on_after_the_server_was_killed(browser,
             begin(bob, "Bob <b>")
             expect_count(bob, "0 of 7")
             assert bob.locator("#leave").inner_text() == "Bob <b>"
+            look_closely_and_back(ada)
             ada.keyboard.press("ArrowRight")
             expect_count(ada, "1 of 7")
             bob.locator("#left").dblclick()
@@ -206,10 +230,15 @@ def test_the_page_shows_pictures_and_nothing_else(forks, tmp_path):
         )
         told = server.ask("look", annotator="Ada")
         assert not re.search("png|image|comparison|repeat", json.dumps(told))
-        names = {pair[side] for pair in told["pairs"] for side in ("left", "right")}
+        names, widths = {pair[side] for pair in told["pairs"] for side in ("left", "right")}, set()
         for name in names:
-            shown = httpx2.get(f"{server.url}pictures/{name}")
-            assert Image.open(io.BytesIO(shown.content)).format == "JPEG"
+            shown, whole = (
+                Image.open(io.BytesIO(httpx2.get(f"{server.url}pictures/{name}{which}").content))
+                for which in ("", "/whole")
+            )
+            assert shown.format == whole.format == "JPEG" and shown.width == min(whole.width, 2048)
+            widths.add(whole.width)
+        assert widths == {60, 70, 80, 2400}
         for path in ("0.png", "secret.png", "..%2fcomparisons.csv", "%2e%2e/app.py", names.pop() + "/"):
             assert httpx2.get(f"{server.url}pictures/{path}").status_code in (404, 307)
         for path in ("app.py", "comparisons.csv", "answers", "gradio_api/upload", "docs", "openapi.json", "config"):
@@ -298,6 +327,13 @@ def test_what_is_wrong_with_a_task_is_one_line(forks, tmp_path):
     assert forks.run("serve", str(tmp_path), {"TASK": str(tmp_path)}) == 2
     [told] = forks.log.read_text().splitlines()
     assert told.startswith(f"error: Expected one table in {str(tmp_path)!r}, comparisons.csv or")
+    for repeats in ("abc", "1.5"):
+        assert forks.run("serve", str(tmp_path), {"TASK": str(tmp_path), "REPEATS": repeats}) == 2
+        [told] = forks.log.read_text().splitlines()
+        assert (
+            told.startswith("error: REPEATS: expected the share of the pairs")
+            and f"from 0 to 1, got '{repeats}'" in told
+        )
 
 
 def test_the_readme_names_every_setting():
