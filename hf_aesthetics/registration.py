@@ -14,6 +14,7 @@ from transformers import (
 
 from .models.configuration_aadb_net import AadbNetConfig
 from .models.configuration_aesthetic_baseline import AestheticBaselineConfig
+from .models.configuration_cecs import CecsConfig
 from .models.configuration_fastdepth import FastDepthConfig
 from .models.configuration_fgaesq import FgaesqConfig
 from .models.configuration_fisher_vector import FisherVectorConfig
@@ -27,6 +28,7 @@ from .models.image_processing_modality import ModalityImageProcessor
 from .models.image_processing_u2net import U2NetImageProcessor
 from .models.modeling_aadb_net import AadbNetForAestheticAssessment
 from .models.modeling_aesthetic_baseline import AestheticBaselineForAestheticAssessment
+from .models.modeling_cecs import CecsModel
 from .models.modeling_fastdepth import FastDepthForDepthEstimation
 from .models.modeling_fgaesq import FgaesqForAestheticAssessment
 from .models.modeling_fisher_vector import FisherVectorForAestheticAssessment
@@ -50,6 +52,7 @@ MODEL_ROWS = (
     (FisherVectorConfig, FisherVectorForAestheticAssessment, AutoModelForImageClassification, ModalityImageProcessor),
     (HandcraftedConfig, HandcraftedForAestheticAssessment, AutoModelForImageClassification, HandcraftedImageProcessor),
     (FgaesqConfig, FgaesqForAestheticAssessment, AutoModelForImageClassification, FgaesqImageProcessor),
+    (CecsConfig, CecsModel, AutoModel, ModalityImageProcessor),
     (TorchvisionWrapperConfig, TorchvisionWrapperModel, AutoModel, ModalityImageProcessor),
     (U2NetConfig, U2NetForImageSegmentation, AutoModelForImageSegmentation, U2NetImageProcessor),
     (FastDepthConfig, FastDepthForDepthEstimation, AutoModelForDepthEstimation, ModalityImageProcessor),
@@ -71,6 +74,8 @@ __all__ = [
     "AadbNetForAestheticAssessment",
     "AestheticBaselineConfig",
     "AestheticBaselineForAestheticAssessment",
+    "CecsConfig",
+    "CecsModel",
     "FastDepthConfig",
     "FastDepthForDepthEstimation",
     "FgaesqConfig",

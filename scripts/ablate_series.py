@@ -9,8 +9,9 @@ By default on rendered series: the same scene three times, and all that differs 
 whose threads half the resolution cannot show. Each seed has its own training scenes, weights and order; the scenes of
 the test are the same for all, and in no training. Every part has the same scenes, steps and rates as the others.
 
-Three arms have series of their own, to which those with the same first word compare: with half of the patches as
-candidates, with pictures of several widths, and with a second detail that does not count.
+Four arms have settings of their own, to which those with the same first word compare: with room for half of the
+tokens, with half of the patches as candidates, with pictures of several widths, and with a second detail that does not
+count.
 
 Captions go through the text tower of `--backbone`. The tiny tower has none: a random vector stands for each sentence,
 which is as frozen. What is finished is kept in `--output_dir`, and a stopped ablation goes on there.
@@ -41,23 +42,32 @@ from hf_aesthetics.training.series_training import measure_series, series_scores
 
 
 class Arm(NamedTuple):
-    """What an arm changes: fields of the processor, of the model, and of the rendered series."""
+    """What an arm changes: fields of the processor, of the model, of the rendered series, and of the run."""
 
     processor: dict[str, Any] = {}
     model: dict[str, Any] = {}
     series: dict[str, Any] = {}
+    training: dict[str, Any] = {}
 
 
 PLACE = {"num_refined": 7, "candidate_share": 0.5, "sequence_length": 42}
+VIEWS = {"compositional_views": 0.5}
+SIMILARITY = {"similarity_loss_weight": 1.0}
 ARMS = {
     "whole": Arm(),
     "coarse": Arm({"num_refined": 0}),
     "no_captions": Arm(model={"align_loss_weight": 0.0}),
     "bradley_terry": Arm(model={"series_loss": "bradley_terry"}),
     "rank_reg_over_pairs": Arm(model={"series_loss": "rank_reg_pairs"}),
-    "defect_b_drop": Arm({"use_patch_number_drop": True}),
+    # pictures with patches of better ones, and a metric between pictures, after CECS
+    "cecs_views": Arm(training=VIEWS),
+    "cecs_similarity": Arm(model=SIMILARITY),
+    "cecs": Arm(model=SIMILARITY, training=VIEWS),
     "defect_c_scales": Arm(model={"use_detached_scales": True}),
     "defect_d_padding": Arm(model={"use_padding_attention": True}),
+    # of the largest pictures half of the tokens are dropped
+    "tight": Arm({"sequence_length": 20}),
+    "tight_defect_b_drop": Arm({"sequence_length": 20, "use_patch_number_drop": True}),
     # half of the patches are candidates, as in the paper, so that it is a matter of luck which ones are refined
     "half": Arm({"candidate_share": 0.5}),
     "half_defect_h_windows": Arm({"candidate_share": 0.5, "use_separate_draws": True}),
@@ -76,7 +86,7 @@ METRICS = ("pair_accuracy", "series_srcc", "top1_accuracy", "full_order_accuracy
 
 def run(arguments: argparse.Namespace, arm: str, seed: int) -> dict[str, Any]:
     """Trains and measures one model."""
-    of_processor, of_model, of_series = ARMS[arm]
+    of_processor, of_model, of_series, of_training = ARMS[arm]
     series = load(arguments, seed, of_series)
     is_tiny = arguments.backbone in TOWERS
     set_seed(seed)
@@ -98,6 +108,7 @@ def run(arguments: argparse.Namespace, arm: str, seed: int) -> dict[str, Any]:
         load_best_model_at_end=False,
         disable_tqdm=True,
         seed=seed,
+        **of_training,
     )
     trainer = train_on_series(model, processor, series, args)
     test = SeriesRows(series.pictures["test"], processor, series.pairs.get("test"))
@@ -137,16 +148,19 @@ def stand_in_embeds(pairs: Dataset, size: int) -> Dataset:
 
 
 def table_row(arm: str, figures: list[dict[str, Any]]) -> str:
-    """A row of a Markdown table: mean over the seeds, and Student's interval of it at 95 %."""
-    cells = [arm, str(len(figures))]
-    for name in METRICS:
-        values = np.array([figure[name] for figure in figures])
-        text = f"{values.mean():.3f}"
-        if len(values) > 1:
-            reach = stats.t.ppf(0.975, len(values) - 1) * values.std(ddof=1) / math.sqrt(len(values))
-            text += f" [{values.mean() - reach:.3f}, {min(values.mean() + reach, 1):.3f}]"
-        cells.append(text)
-    return f"| {' | '.join(cells)} |"
+    """A row of a Markdown table."""
+    cells = [mean_and_interval([figure[name] for figure in figures]) for name in METRICS]
+    return f"| {arm} | {len(figures)} | {' | '.join(cells)} |"
+
+
+def mean_and_interval(figures: list[float]) -> str:
+    """Mean over the seeds, and Student's interval of it at 95 %, up to 1."""
+    values = np.array(figures)
+    text = f"{values.mean():.3f}"
+    if len(values) > 1:
+        reach = stats.t.ppf(0.975, len(values) - 1) * values.std(ddof=1) / math.sqrt(len(values))
+        text += f" [{values.mean() - reach:.3f}, {min(values.mean() + reach, 1):.3f}]"
+    return text
 
 
 @errors_in_one_line()

@@ -22,6 +22,7 @@ FLOORS = {
     "whole_files": 1,
     "worker_processes": 1,
     "images": 2,
+    "picture_edits": 2,
     "strict_loading": 2,
     "extraction": 3,
     "sources": 3,

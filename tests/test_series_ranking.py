@@ -1,6 +1,9 @@
 """Series ranked by a scorer of single pictures and by one that compares, in Python and as a task of transformers."""
 
 import itertools
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from threading import Thread
 
 import numpy as np
 import pytest
@@ -12,6 +15,7 @@ from transformers import BatchFeature, pipeline
 from transformers.utils import ModelOutput
 
 from hf_aesthetics import FgaesqConfig, FgaesqForAestheticAssessment, FgaesqImageProcessor, ModalityImageProcessor
+from hf_aesthetics.images import ImageReadError
 from hf_aesthetics.models.series_losses import win_shares
 from hf_aesthetics.pipelines import ImageSeriesRankingPipeline, pair_probabilities
 from hf_aesthetics.scoring import AestheticScorer, rank, rank_series, score_pictures
@@ -145,12 +149,35 @@ def test_the_task_asks_a_model_that_compares(comparing, ranker):
 
 
 def test_what_is_no_series_is_refused(ranker, photos):
-    with pytest.raises(ValueError, match="at least 2 pictures, got 1"):
+    with pytest.raises(ValueError, match="at least 2 pictures, got 1 in the list"):
         ranker(photos[:1])
+    with pytest.raises(ValueError, match="at least 2 pictures, got 1 in series 1"):
+        ranker([photos[:2], photos[:1]])
+    with pytest.raises(ValueError, match="some of both: number 2 is another kind"):
+        ranker([photos[:2], photos[2:], photos[0]])
+    with pytest.raises(ValueError, match="Expected a list of pictures, got dict"):
+        ranker({"images": photos})
+    with pytest.raises(ValueError, match="`batch_size` must be at least 1, got 0"):
+        ranker(photos, batch_size=0)
+    with pytest.raises(ImageReadError, match="Cannot read <bytes>: the file is empty.* It is number 2 of the list"):
+        ranker([*photos[:2], b""])
     with pytest.raises(ValueError, match="Expected a list of pictures, got str"):
         ranker("beach.jpg")
     with pytest.raises(TypeError, match="`batch_size` and `error`, got 'top_k'"):
         ranker(photos, top_k=1)
+
+
+def test_pictures_may_lie_on_the_web(ranker, photos, tmp_path):
+    for number, photo in enumerate(photos[:2]):
+        photo.save(tmp_path / f"{number}.png")
+    serve = partial(SimpleHTTPRequestHandler, directory=str(tmp_path))
+    with ThreadingHTTPServer(("127.0.0.1", 0), serve) as server:
+        Thread(target=server.serve_forever, daemon=True).start()
+        urls = [f"http://127.0.0.1:{server.server_address[1]}/{name}.png" for name in (0, 1, "gone")]
+        assert ranker(urls[:2]) == ranker(photos[:2])
+        with pytest.raises(ImageReadError, match="gone.png': there is no such file.* It is number 1 of the list"):
+            ranker([photos[0], urls[2]])
+        server.shutdown()
 
 
 def test_fgaesq_ranks_a_series_by_its_comparisons():

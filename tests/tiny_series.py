@@ -45,6 +45,19 @@ def brightness_series(lengths: list[int], name: str) -> Dataset:
     return Dataset.from_list([rows[place] for place in order], features=series_features())
 
 
+def tinted_series(lengths: list[int], name: str) -> Dataset:
+    """Series of a patchy picture that turns from red to blue at one brightness, the reddest the best."""
+    generator = np.random.default_rng([*name.encode()])
+    rows = []
+    for number, length in enumerate(lengths):
+        patches = np.kron(generator.uniform(60, 190, (4, 4, 1)), np.ones((8, 8, 3)))
+        for rank, share in enumerate(np.linspace(1.3, 0.7, length)):
+            pixels = (patches * (share, 1, 2 - share)).astype(np.uint8)
+            labels = {"image_id": f"{name}-{number}-{rank}", "series_id": f"{name}-{number}", "series_rank": rank}
+            rows.append({"image": Image.fromarray(pixels), **labels})
+    return Dataset.from_list(rows, features=series_features())
+
+
 def compared(
     lengths: tuple[int, ...] = (3, 2, 4, 2, 3, 2, 2), validation: tuple[int, ...] = (3, 2, 2)
 ) -> ComparedPictures:

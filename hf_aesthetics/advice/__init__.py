@@ -4,8 +4,9 @@ What would raise a picture's score: edits and crops, tried out on the model.
 A gain is what the model says, not what people would: it is advice only where it exceeds the model's own error.
 """
 
+from ..picture_edits import Edit, apply_edit
 from .crops import CropAdvice, best_crops, crop_boxes
-from .edits import CANDIDATE_EDITS, Edit, EditAdvice, apply_edit, score_edits, suggest_edits
+from .edits import CANDIDATE_EDITS, EditAdvice, score_edits, suggest_edits
 
 
 __all__ = [

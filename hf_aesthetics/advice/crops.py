@@ -9,8 +9,8 @@ from typing import NamedTuple
 
 from PIL import Image
 
+from ..picture_edits import shrink_to_work
 from ..scoring import AestheticScorer
-from .edits import shrink_to_work
 
 
 ASPECT_RATIOS: dict[str, float] = {"1:1": 1.0, "5:4": 5 / 4, "4:3": 4 / 3, "3:2": 3 / 2, "16:9": 16 / 9}

@@ -13,6 +13,7 @@ from .classification import accuracy, balanced_accuracy, default_threshold, f1, 
 from .correlation import kendall_correlation, pearson_correlation, spearman_correlation
 from .distribution import distribution_mean, distribution_std, earth_mover_distance, emd_skill
 from .pairs import choice_accuracy, pair_accuracy, pair_f1, summarize_pairs
+from .retrieval import recall_at_k
 from .score_error import error_by_score_band, mean_absolute_error, mean_squared_error
 from .series import full_order_accuracy, series_correlation, summarize_series, top1_accuracy
 from .summary import summarize
@@ -47,6 +48,7 @@ __all__ = [
     "pair_f1",
     "paired_bootstrap",
     "pearson_correlation",
+    "recall_at_k",
     "probability_integral_transform",
     "series_correlation",
     "spearman_correlation",

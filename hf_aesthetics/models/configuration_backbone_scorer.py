@@ -1,4 +1,4 @@
-"""Configuration of every scorer that is a head over a backbone. Knows nothing about what the head says."""
+"""Configuration of every model that is a head over a backbone, scorers above all. Knows nothing about what it says."""
 
 from typing import Literal
 
@@ -10,9 +10,9 @@ from .configuration_torchvision_wrapper import TorchvisionWrapperConfig
 
 
 @strict
-class BackboneScorerConfig(RatingScaleConfig):
+class BackboneConfig(PreTrainedConfig):
     r"""
-    A backbone and a head of one layer, on a rating scale.
+    A backbone, and how its feature is pooled.
 
     Args:
         backbone_config (`dict` or `PreTrainedConfig`, *optional*):
@@ -20,8 +20,6 @@ class BackboneScorerConfig(RatingScaleConfig):
             where it is left out.
         num_channels (`int`, *optional*, defaults to 3):
             3 for a picture or a map, 4 for a picture with a map behind it; see [`EarlyFusion`].
-        head_dropout (`float`, *optional*, defaults to 0.75):
-            Dropout before the last layer.
         pooling (`str`, *optional*, defaults to `"auto"`):
             `"auto"` (the backbone's own), `"cls"` or `"mean"`.
         pooled_stages (`list[int]`, *optional*):
@@ -32,7 +30,7 @@ class BackboneScorerConfig(RatingScaleConfig):
         ValueError: If a field is of the wrong type or out of its bounds.
 
     Example:
-        >>> BackboneScorerConfig(backbone_config={"model_type": "resnet"}).backbone_config.model_type
+        >>> BackboneConfig(backbone_config={"model_type": "resnet"}).backbone_config.model_type
         'resnet'
     """
 
@@ -40,7 +38,6 @@ class BackboneScorerConfig(RatingScaleConfig):
 
     backbone_config: dict | PreTrainedConfig | None = None
     num_channels: int = 3
-    head_dropout: float | int = 0.75
     pooling: Literal["auto", "cls", "mean"] = "auto"
     pooled_stages: list[int] | None = None
 
@@ -70,9 +67,29 @@ class BackboneScorerConfig(RatingScaleConfig):
         if self.num_channels not in (3, 4):
             raise ValueError(f"`num_channels` must be 3 or, for a picture with a map, 4, got {self.num_channels}.")
 
+
+@strict
+class BackboneScorerConfig(BackboneConfig, RatingScaleConfig):
+    r"""
+    A backbone and a head of one layer, on a rating scale. See [`BackboneConfig`] and [`RatingScaleConfig`].
+
+    Args:
+        head_dropout (`float`, *optional*, defaults to 0.75):
+            Dropout before the last layer.
+
+    Raises:
+        ValueError: If a field is of the wrong type or out of its bounds.
+
+    Example:
+        >>> BackboneScorerConfig(backbone_config={"model_type": "resnet"}).num_labels
+        10
+    """
+
+    head_dropout: float | int = 0.75
+
     def validate_dropout(self):
         if not 0 <= self.head_dropout < 1:
             raise ValueError(f"`head_dropout` must be in [0, 1), got {self.head_dropout}.")
 
 
-__all__ = ["BackboneScorerConfig"]
+__all__ = ["BackboneConfig", "BackboneScorerConfig"]

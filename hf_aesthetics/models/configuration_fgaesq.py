@@ -45,6 +45,11 @@ class FgaesqConfig(ScoreDistributionConfig):
             Its weight.
         align_loss_weight (`float`, *optional*, defaults to 10.0):
             Weight of [`comparative_alignment_loss`] on comparisons that have a caption.
+        similarity_loss_weight (`float`, *optional*, defaults to 0.0):
+            Weight of [`cosine_triplet_loss`] on the projected features, after
+            [CECS](https://huggingface.co/papers/2109.12380): what a picture looks like beside each of the others is
+            pulled together, and pictures of other ranks or series are pushed away. Series of two alone have nothing to
+            pull.
         use_detached_scales (`bool`, *optional*, defaults to `False`):
             Defect of the released code: the embedding of the two scales never learns.
         use_padding_attention (`bool`, *optional*, defaults to `False`):
@@ -72,6 +77,7 @@ class FgaesqConfig(ScoreDistributionConfig):
     series_loss: Literal["rank_reg", "rank_reg_pairs", "bradley_terry"] = "rank_reg"
     series_loss_weight: float | int = 1.0
     align_loss_weight: float | int = 10.0
+    similarity_loss_weight: float | int = 0.0
     use_detached_scales: bool = False
     use_padding_attention: bool = False
     use_frozen_positions: bool = False
@@ -106,7 +112,7 @@ class FgaesqConfig(ScoreDistributionConfig):
             raise ValueError(f"`head_dropouts` must be in [0, 1), got {self.head_dropouts}.")
 
     def validate_series_loss(self):
-        for name in ("series_loss_weight", "align_loss_weight"):
+        for name in ("series_loss_weight", "align_loss_weight", "similarity_loss_weight"):
             if not getattr(self, name) >= 0:
                 raise ValueError(f"`{name}` must be at least 0, got {getattr(self, name)}.")
 

@@ -18,12 +18,12 @@ from .configuration_fgaesq import TOWERS, FgaesqConfig
 from .diff_tokens import PADDING
 from .score_outputs import ScoreOutput, score_outputs
 from .series_losses import (
-    bradley_terry_loss,
     comparative_alignment_loss,
     mean_by_group,
     pair_probabilities,
-    rank_reg_loss,
+    series_losses,
 )
+from .similarity_losses import cosine_triplet_loss
 
 
 @dataclass
@@ -233,14 +233,13 @@ class FgaesqForAestheticAssessment(PreTrainedModel):
             if ranks is not None:
                 series = torch.zeros_like(ranks) if series is None else series
                 outputs["loss"] = self._series_loss(
-                    outputs["score"], probabilities, embeds, pair_images, ranks, series, preferences, text_embeds
+                    outputs["score"], embeds, pair_images, ranks, series, preferences, text_embeds
                 )
         return FgaesqOutput(**outputs, image_embeds=embeds.float(), pair_probabilities=probabilities)
 
     def _series_loss(
         self,
         scores: torch.Tensor,
-        probabilities: torch.Tensor,
         embeds: torch.Tensor,
         pair_images: torch.Tensor,
         ranks: torch.Tensor,
@@ -249,11 +248,8 @@ class FgaesqForAestheticAssessment(PreTrainedModel):
         text_embeds: torch.Tensor | None,
     ) -> torch.Tensor:
         """Mean over the series, each of which counts once however many pairs it has."""
-        config, truth = self.config, (pair_images, ranks, series, preferences)
-        if config.series_loss == "bradley_terry":
-            losses = bradley_terry_loss(scores, *truth)
-        else:
-            losses = rank_reg_loss(probabilities, *truth, over_pairs=config.series_loss == "rank_reg_pairs")
+        config = self.config
+        losses = series_losses(config.series_loss, scores, pair_images, ranks, series, preferences)
         losses = config.series_loss_weight * losses
         if text_embeds is not None and config.align_loss_weight:
             has_text = ~text_embeds.isnan().any(dim=1)
@@ -261,7 +257,11 @@ class FgaesqForAestheticAssessment(PreTrainedModel):
             align = comparative_alignment_loss(first, second, text_embeds[has_text].float())
             align = mean_by_group(align, series[pair_images[has_text, 0]], len(losses))
             losses = losses + config.align_loss_weight * align
-        return losses.mean()
+        loss = losses.mean()
+        if config.similarity_loss_weight:
+            category = series * (ranks.max() + 1) + ranks  # a rank of a series
+            loss = loss + config.similarity_loss_weight * cosine_triplet_loss(embeds, category[pair_images.flatten()])
+        return loss
 
     def _tokens(
         self, pixel_values: torch.Tensor, positions: torch.Tensor | None, scales: torch.Tensor | None

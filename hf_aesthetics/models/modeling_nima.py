@@ -30,7 +30,7 @@ from .backbones import (
     stage_feature_sizes,
     unused_parameters,
 )
-from .configuration_backbone_scorer import BackboneScorerConfig
+from .configuration_backbone_scorer import BackboneConfig, BackboneScorerConfig
 from .configuration_nima import NimaConfig
 from .score_outputs import ScoreOutput, score_outputs
 
@@ -87,13 +87,13 @@ class NimaPreTrainedModel(PreTrainedModel):
     All that is the same for every head over a backbone: weights, loading, freezing, and the way to the logits.
 
     Args:
-        config ([`BackboneScorerConfig`]):
-            Backbone and scale.
+        config ([`BackboneConfig`]):
+            Backbone, and what the head needs.
         backbone (`PreTrainedModel`, *optional*):
             A backbone that is loaded already; built from `config.backbone_config` where it is left out.
     """
 
-    config: BackboneScorerConfig
+    config: BackboneConfig
     backbone: PreTrainedModel
     base_model_prefix = "backbone"
     main_input_name = "pixel_values"
@@ -107,7 +107,7 @@ class NimaPreTrainedModel(PreTrainedModel):
     # the loss is a plain mean over the batch, so the Trainer has to scale it under gradient accumulation
     accepts_loss_kwargs = False
 
-    def __init__(self, config: BackboneScorerConfig, backbone: PreTrainedModel | None = None) -> None:
+    def __init__(self, config: BackboneConfig, backbone: PreTrainedModel | None = None) -> None:
         super().__init__(config)
         # before the backbone, as in the forward pass: what is frozen of it cannot be computed once while this learns
         self.early_fusion = EarlyFusion() if config.num_channels == 4 else None

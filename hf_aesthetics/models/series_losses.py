@@ -165,6 +165,49 @@ def bradley_terry_loss(
     return mean_by_group(losses, series[pair_images[:, 0]], int(series.max()) + 1)
 
 
+def series_losses(
+    name: str,
+    scores: torch.Tensor,
+    pair_images: torch.Tensor,
+    ranks: torch.Tensor,
+    series: torch.Tensor,
+    preferences: torch.Tensor | None = None,
+) -> torch.Tensor:
+    r"""
+    One of the losses here by its name.
+
+    A model that sees pictures one by one gives \\(S_x\\) where one that compares gives \\(S_{x|y}\\): its scores at
+    `pair_images`. The same sigmoid without a temperature is then applied to rating units, so that two pictures a whole
+    rating apart are in order with probability 0.73, on a scale of 7 bins as on one of 10 (our choice).
+
+    Args:
+        name (`str`):
+            `"rank_reg"`, `"rank_reg_pairs"` or `"bradley_terry"`.
+        scores (`torch.Tensor` of shape `(2 * num_pairs,)`):
+            Scores of both pictures of each pair.
+        pair_images, ranks, series, preferences:
+            As in [`rank_reg_loss`].
+
+    Returns:
+        `torch.Tensor` of shape `(num_series,)`.
+
+    Raises:
+        ValueError: If there is no such loss.
+
+    Example:
+        >>> score, pairs = torch.tensor([5.0, 4.0, 4.0]), torch.tensor([[0, 1], [0, 2], [1, 2]])
+        >>> truth = pairs, torch.tensor([0, 1, 2]), torch.tensor([0, 0, 0])
+        >>> series_losses("bradley_terry", score[pairs].flatten(), *truth)  # -(2 log 0.731 + log 0.5) / 3
+        tensor([0.4399])
+    """
+    if name == "bradley_terry":
+        return bradley_terry_loss(scores, pair_images, ranks, series, preferences)
+    if name not in ("rank_reg", "rank_reg_pairs"):
+        raise ValueError(f"`name` must be rank_reg, rank_reg_pairs or bradley_terry, got {name!r}.")
+    over_pairs = name == "rank_reg_pairs"
+    return rank_reg_loss(pair_probabilities(scores), pair_images, ranks, series, preferences, over_pairs)
+
+
 def comparative_alignment_loss(first: torch.Tensor, second: torch.Tensor, text: torch.Tensor) -> torch.Tensor:
     r"""
     CTAlign of [FGAesQ](https://huggingface.co/papers/2603.03907): the difference of two pictures points where the

@@ -45,15 +45,18 @@ class DataArguments:
             raise ValueError(f"A scale needs --min_score, --max_score and --num_bins, got {given}.")
         return RatingScale(self.min_score, self.max_score, self.num_bins)
 
-    series: Literal["folder", "pairs", "fgaesthetics", "synthetic"] | None = field(
+    series: Literal["folder", "pairs", "fgaesthetics", "edits", "synthetic"] | None = field(
         default=None,
         metadata={
             "help": "series to learn in turn with the ratings: your own with ranks, any table of comparisons, "
-            "FGAesthetics, or rendered ones; for models that compare pictures, such as fgaesq. The checkpoint is then "
+            "FGAesthetics, photographs beside edits that do them harm, or rendered ones. The checkpoint is then "
             "chosen by their pair_accuracy; with --metric_for_best_model eval_srcc by the ratings, as without"
         },
     )
-    series_dir: str | None = field(default=None, metadata={"help": "folder of the series and their tables"})
+    series_dir: str | None = field(
+        default=None,
+        metadata={"help": "folder of the series and their tables; of edits, of the photographs, or else --dataset"},
+    )
     series_picture_name: str | None = field(
         default=None, metadata={"help": 'where pictures of FGAesthetics lie, as "{source}/{series}/{image}.jpg"'}
     )
@@ -115,10 +118,13 @@ class ModelArguments:
         default=0.0, metadata={"help": "weight of the loss on pairs of a batch, beside the distribution's"}
     )
     series_loss: Literal["rank_reg", "rank_reg_pairs", "bradley_terry"] = field(
-        default="rank_reg", metadata={"help": "what series teach: how often each wins, or its comparisons"}
+        default="rank_reg", metadata={"help": "what --series teach: how often each wins, or its comparisons"}
     )
     series_loss_weight: float = field(default=1.0, metadata={"help": "weight of the loss on series"})
     align_loss_weight: float = field(default=10.0, metadata={"help": "weight of the loss on captions of comparisons"})
+    similarity_loss_weight: float = field(
+        default=0.0, metadata={"help": "weight of the loss that pulls pictures of one rank together, others apart"}
+    )
     text_tower: str | None = field(
         default=None, metadata={"help": "CLIP whose text tower reads the captions; the one that --backbone is"}
     )
@@ -168,6 +174,9 @@ class AestheticTrainingArguments(TrainingArguments):
     per_device_train_batch_size: int = field(default=32, metadata={"help": "pictures a step and device"})
     series_batch_size: int = field(
         default=64, metadata={"help": "pictures a step and device where series are trained on, about: whole series"}
+    )
+    compositional_views: float = field(
+        default=0.0, metadata={"help": "share of the series in which one picture gets patches of a better one"}
     )
     per_device_eval_batch_size: int = field(default=64, metadata={"help": "pictures a step and device"})
     lr_scheduler_type: str = field(default="cosine", metadata={"help": "course of the learning rates"})

@@ -4,7 +4,7 @@ Knows nothing about where the pictures come from, losses, or how long is trained
 """
 
 from collections import defaultdict
-from collections.abc import Callable, Generator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, Self
 
@@ -48,6 +48,9 @@ class FrozenFeatureRows(torch.utils.data.Dataset):
         labels = {name: values[row] for name, values in self.labels.items()}
         return {"pixel_values": self.features[int(self.view), row], **labels}
 
+    def __getitems__(self, indices: Sequence[int]) -> list[dict[str, torch.Tensor]]:
+        return [self[index] for index in indices]
+
     def set_epoch(self, epoch: int) -> None:
         """Turns to the view of an epoch."""
         self.view.fill_(epoch % len(self.features))
@@ -82,29 +85,52 @@ def record_frozen_features(
     """
     if num_views < 1:
         raise ValueError(f"`num_views` must be at least 1, got {num_views}. Take one for each epoch.")
-    cut = _first_free_module(model)
     loader = DataLoader(rows, batch_size, collate_fn=default_data_collator)
     features, labels = torch.empty(0), defaultdict(list)
-    with evaluating(model), torch.no_grad():
-        for view in range(num_views):
-            rows.set_epoch(view)
-            position = 0
-            for batch in loader:
-                inputs = inputs_of(batch, model)
-                if inputs.keys() != {"pixel_values"}:
-                    raise ValueError(
-                        f"Frozen stages must read `pixel_values` alone, got {sorted(inputs)}. "
-                        "Train without cached features."
-                    )
-                recorded = input_of(cut, model, inputs).cpu()
-                if not len(features):
-                    features = recorded.new_empty((num_views, len(rows), *recorded.shape[1:]))
-                features[view, position : position + len(recorded)] = recorded
-                position += len(recorded)
-                if view == 0:
-                    for name, values in labels_of(batch).items():
-                        labels[name].append(values)
+
+    def read(view: int) -> Iterator[dict[str, torch.Tensor]]:
+        for batch in loader:
+            if view == 0:
+                for name, values in labels_of(batch).items():
+                    labels[name].append(values)
+            yield batch
+
+    for view in range(num_views):
+        rows.set_epoch(view)
+        position = 0
+        for recorded in record_batches(model, read(view)):
+            if not len(features):
+                features = recorded.new_empty((num_views, len(rows), *recorded.shape[1:]))
+            features[view, position : position + len(recorded)] = recorded
+            position += len(recorded)
     return FrozenFeatureRows(features, {name: torch.cat(values) for name, values in labels.items()})
+
+
+def record_batches(
+    model: PreTrainedModel, batches: Iterable[Mapping[str, torch.Tensor]]
+) -> Generator[torch.Tensor, None, None]:
+    """
+    What the frozen stages make of batches of pictures, in eval mode and on the CPU.
+
+    Args:
+        model (`PreTrainedModel`):
+            A scorer after `model.freeze_stages(...)`.
+        batches (`Iterable[Mapping[str, torch.Tensor]]`):
+            `pixel_values`, and labels, which are not looked at.
+
+    Raises:
+        ValueError: If no stage is frozen, or there is more than `pixel_values` for the model to read.
+    """
+    cut = _first_free_module(model)
+    with evaluating(model), torch.no_grad():
+        for batch in batches:
+            inputs = inputs_of(batch, model)
+            if inputs.keys() != {"pixel_values"}:
+                raise ValueError(
+                    f"Frozen stages must read `pixel_values` alone, got {sorted(inputs)}. "
+                    "Train without cached features."
+                )
+            yield input_of(cut, model, inputs).cpu()
 
 
 @contextmanager

@@ -26,8 +26,9 @@ LOSS_ARGUMENTS = (
     *("distribution_loss", "mean_loss_weight", "std_loss_weight"),
     *("objective", "class_vote", "regression_loss", "ranking_loss", "encoding"),
     *("attribute_loss_weight", "ranking_loss_weight"),
-    *("series_loss", "series_loss_weight", "align_loss_weight"),
+    *("series_loss", "series_loss_weight", "align_loss_weight", "similarity_loss_weight"),
 )
+TRAINER_ARGUMENTS = ("series_loss", "series_loss_weight")  # which of other models the Trainer knows
 # those that are fields of some models' processors
 TOKEN_ARGUMENTS = ("sequence_length", "num_refined", "candidate_share")
 # those that decide which weights there are, by the names of the fields
@@ -147,7 +148,7 @@ def _refuse_other_options(
 ) -> None:
     """Options of other model types are refused, not ignored."""
     declared, defaults = {each.name for each in fields(config_class)}, ModelArguments()
-    known = {name: name in declared for name in LOSS_ARGUMENTS}
+    known = {name: name in declared for name in LOSS_ARGUMENTS if name not in TRAINER_ARGUMENTS}
     known["loss"] = "distribution_loss" in declared and "attribute_names" not in declared  # which need the model's own
     known |= {flag: name in declared for flag, name in STRUCTURE_ARGUMENTS.items()}
     known |= dict.fromkeys(BACKBONE_ARGUMENTS, issubclass(config_class, BackboneScorerConfig))

@@ -11,11 +11,14 @@ from typing import Any
 import numpy as np
 import torch
 from datasets import Dataset
-from transformers import BatchFeature, default_data_collator
+from transformers import BatchFeature, PreTrainedModel, default_data_collator
 
 from ..data.columns import PAIR_COLUMNS, SERIES_COLUMNS
 from ..data.training_rows import IndexedRows
-from ..models.image_processing_fgaesq import FgaesqImageProcessor
+from ..models.diff_tokens import seeded_numbers
+from ..models.image_processing_modality import ModalityImageProcessor
+from .frozen_features import FrozenFeatureRows, record_batches
+from .series_views import graded_series
 
 
 NUM_ROWS = "num_rows"  # of a batch that count, beside its tensors
@@ -30,22 +33,35 @@ class SeriesRows:
         pictures (`Dataset`):
             With the columns of [`series_features`]; series of one picture are left out. Without `series_id` and
             `series_rank` every comparison of `pairs` is a series of two.
-        processor ([`FgaesqImageProcessor`]):
-            Makes tokens of them.
+        processor ([`ModalityImageProcessor`]):
+            Makes inputs of them: with `preprocess_series`, as [`FgaesqImageProcessor`] has it, of every picture beside
+            every other one, and else of each alone.
         pairs (`Dataset`, *optional*):
             Comparisons with the columns of [`pair_features`] and, where there are captions, their embeddings in
             `text_embeds`, see [`add_text_embeds`]. Comparisons of two series are left out.
         seed (`int`, *optional*, defaults to 0):
             Another seed draws other patches in training.
+        compositional_views (`float`, *optional*, defaults to 0.0):
+            Share of the series that [`graded_series`] changes in training, drawn anew for each epoch.
 
     Raises:
         ValueError: If a column is missing, or no series has two pictures.
     """
 
     def __init__(
-        self, pictures: Dataset, processor: FgaesqImageProcessor, pairs: Dataset | None = None, seed: int = 0
+        self,
+        pictures: Dataset,
+        processor: ModalityImageProcessor,
+        pairs: Dataset | None = None,
+        seed: int = 0,
+        compositional_views: float = 0.0,
     ) -> None:
-        self.processor, self.seed = processor, seed
+        if not 0 <= compositional_views <= 1:
+            raise ValueError(
+                f"`compositional_views` must be a share of the series in [0, 1], got {compositional_views}."
+            )
+        self.processor, self.seed, self.compositional_views = processor, seed, compositional_views
+        self.features: torch.Tensor | None = None
         self.images = pictures.select_columns(["image"])
         self.ids: list[str] = pictures["image_id"][:]
         self.members: dict[str, list[int]] = {}
@@ -114,6 +130,11 @@ class SeriesRows:
         return len(self.names)
 
     @property
+    def is_compared(self) -> bool:
+        """Whether pictures are seen beside each other, so that there are two rows a pair and not one a picture."""
+        return hasattr(self.processor, "preprocess_series")
+
+    @property
     def num_pictures(self) -> np.ndarray:
         """How many pictures each series has, `(num_series,)`."""
         return np.array([len(self.members[name]) for name in self.names])
@@ -130,8 +151,9 @@ class SeriesRows:
                 in use.
 
         Returns:
-            `BatchFeature` with what [`FgaesqImageProcessor.preprocess_series`] makes of each series, one after the
-            other, `ranks`, `series` and, where they are known, `preferences` and `text_embeds`.
+            `BatchFeature` with what the processor makes of each series, one after the other, `pair_images` (int64 of
+            shape `(num_pairs, 2)`, the rows of `ranks` that a pair is made of), `ranks`, `series` and, where they are
+            known, `preferences` and, of pictures beside each other, `text_embeds`.
         """
         parts: dict[str, list[torch.Tensor]] = defaultdict(list)
         start = 0
@@ -141,19 +163,58 @@ class SeriesRows:
             ids = None
             if epoch is not None:
                 ids = [f"{self.seed}:{epoch}:{self.ids[first]}:{self.ids[second]}" for first, second in pairs]
-            inputs = self.processor.preprocess_series(self.images[rows]["image"], pair_ids=ids)
-            for key, values in inputs.items():
+            for key, values in self._make_inputs(name, epoch, ids).items():
                 parts[key].append(values + start if key == "pair_images" else values)
             parts["ranks"].append(torch.tensor(self.ranks[name]))
             parts["series"].append(torch.full((len(rows),), number))
             if self.has_preferences:
                 parts["preferences"].append(torch.tensor([self.preferences.get(pair, np.nan) for pair in pairs]))
-            if self.text_size:
+            if self.text_size and self.is_compared:
                 unknown = np.full(self.text_size, np.nan, np.float32)
                 texts = np.stack([self.texts.get(pair, unknown) for pair in pairs])
                 parts["text_embeds"].append(torch.from_numpy(texts))
             start += len(rows)
         return BatchFeature({key: torch.cat(values) for key, values in parts.items()})
+
+    def _make_inputs(self, name: str, epoch: int | None, pair_ids: list[str] | None) -> dict[str, torch.Tensor]:
+        rows = self.members[name]
+        if self.features is not None:
+            inputs = {"pixel_values": self.features[rows]}
+        else:
+            images = self.images[rows]["image"]
+            key = f"{self.seed}:{epoch}:{name}"
+            if epoch is not None and seeded_numbers(key, 1).item() < self.compositional_views:
+                images = graded_series(images, self.ranks[name], f"{key}/views")
+            if self.is_compared:
+                return dict(self.processor.preprocess_series(images, pair_ids=pair_ids))
+            inputs = self._make_pixels(images)
+        return {**inputs, "pair_images": torch.tensor(list(combinations(range(len(rows)), 2)))}
+
+    def _make_pixels(self, images: list[Any]) -> dict[str, torch.Tensor]:
+        return dict(self.processor(images, return_tensors="pt"))
+
+    def record_features(self, model: PreTrainedModel, batch_size: int = 32) -> None:
+        """
+        Runs the frozen stages of a model over all pictures, once, for training under [`skip_frozen_stages`]: nothing
+        is random about series of pictures that are seen one by one.
+
+        Args:
+            model (`PreTrainedModel`):
+                A scorer after `model.freeze_stages(...)`.
+            batch_size (`int`, *optional*, defaults to 32):
+                Pictures that go through the stages together.
+
+        Raises:
+            ValueError: If series are changed in training.
+        """
+        if self.compositional_views:
+            raise ValueError(
+                "What frozen stages make of a picture is recorded once, and `compositional_views` = "
+                f"{self.compositional_views} draws pictures anew. Leave one of them out."
+            )
+        starts = range(0, len(self.images), batch_size)
+        images = (self.images[start : start + batch_size]["image"] for start in starts)
+        self.features = torch.cat(list(record_batches(model, map(self._make_pixels, images))))
 
 
 class AlternatingBatches(torch.utils.data.Dataset):
@@ -168,7 +229,7 @@ class AlternatingBatches(torch.utils.data.Dataset):
             The series.
         num_series_pictures (`int`):
             Pictures of series a part, about: whole series are packed into steps of equal work.
-        rated ([`IndexedRows`], *optional*):
+        rated ([`IndexedRows`] or [`FrozenFeatureRows`], *optional*):
             Rated pictures. Without them every step is one of series.
         num_rated_pictures (`int`, *optional*, defaults to 1):
             Rated pictures a part.
@@ -182,7 +243,7 @@ class AlternatingBatches(torch.utils.data.Dataset):
         self,
         series: SeriesRows,
         num_series_pictures: int,
-        rated: IndexedRows | None = None,
+        rated: IndexedRows | FrozenFeatureRows | None = None,
         num_rated_pictures: int = 1,
         num_parts: int = 1,
         seed: int = 0,
@@ -222,7 +283,7 @@ class AlternatingBatches(torch.utils.data.Dataset):
         numbers = parts[part] or max(parts, key=len)[:1]
         return {**self.series.make_batch(numbers, int(self.epoch)), NUM_ROWS: len(parts[part])}
 
-    def _rated_part(self, rated: IndexedRows, turn: int, part: int) -> dict[str, Any]:
+    def _rated_part(self, rated: IndexedRows | FrozenFeatureRows, turn: int, part: int) -> dict[str, Any]:
         steps_a_pass = -(-len(rated) // self.num_rated)
         number, step = divmod(int(self.epoch) * self.num_steps + turn, steps_a_pass)
         order = self._permutation("rated", number, len(rated))

@@ -21,27 +21,38 @@ from ..data.loading import RatedCollection
 from ..data.pairs import ComparedPictures
 from ..data.series_collections import load_series_collection
 from ..data.training_rows import IndexedRows
+from ..extraction import needs_network
 from ..metrics import summarize_series
-from ..models.image_processing_fgaesq import FgaesqImageProcessor
 from ..models.image_processing_modality import ModalityImageProcessor
-from ..models.modeling_fgaesq import FgaesqForAestheticAssessment
-from ..models.series_losses import win_shares
+from ..models.series_losses import series_losses, win_shares
 from .arguments import AestheticTrainingArguments, DataArguments, ModelArguments
 from .caption_embeddings import add_text_embeds
+from .frozen_features import FrozenFeatureRows
+from .score_calibration import fit_score_calibration, has_calibration
 from .series_rows import NUM_ROWS, AlternatingBatches, SeriesRows
-from .trainer import AestheticTrainer, find_start, row_transforms, validation_metrics, with_early_stopping
+from .trainer import (
+    AestheticTrainer,
+    find_start,
+    mean_score_loss,
+    prepare_start,
+    row_transforms,
+    validation_metrics,
+    with_early_stopping,
+)
 
 
 SERIES_METRICS = ("pair_accuracy", "series_srcc", "top1_accuracy", "full_order_accuracy", "num_series")
+_TRUTH = ("pair_images", "ranks", "series", "preferences")
 
 
-def series_scores(model: FgaesqForAestheticAssessment, series: SeriesRows, numbers: range | None = None) -> list:
+def series_scores(model: PreTrainedModel, series: SeriesRows, numbers: range | None = None) -> list:
     """
-    How often each picture wins, series by series; the patches to look at follow from the pixels.
+    How good each picture is, series by series: how often it wins, of a model that compares pictures (the patches to
+    look at follow from the pixels), and its score, of one that sees them one by one.
 
     Args:
-        model ([`FgaesqForAestheticAssessment`]):
-            In any mode; it is evaluated.
+        model (`PreTrainedModel`):
+            A scorer in any mode; it is evaluated.
         series ([`SeriesRows`]):
             The series.
         numbers (`range`, *optional*):
@@ -51,13 +62,16 @@ def series_scores(model: FgaesqForAestheticAssessment, series: SeriesRows, numbe
         `list[np.ndarray]`: `(num_pictures,)` each, higher is better.
     """
     scores, was_training = [], model.training
+    names = [*series.processor.model_input_names, *(["pair_images"] if series.is_compared else [])]
     model.eval()
     for number in range(len(series)) if numbers is None else numbers:
         inputs = series.make_batch([number]).to(model.device)
         with torch.no_grad():
-            tokens = {name: inputs[name] for name in (*series.processor.model_input_names, "pair_images")}
-            chances = model(**tokens).pair_probabilities
-        scores.append(win_shares(chances, inputs["pair_images"], len(inputs["ranks"])).cpu().double().numpy())
+            outputs = model(**{name: inputs[name] for name in names})
+        score = outputs.score
+        if series.is_compared:
+            score = win_shares(outputs.pair_probabilities, inputs["pair_images"], len(inputs["ranks"]))
+        scores.append(score.cpu().double().numpy())
     model.train(was_training)
     return scores
 
@@ -83,17 +97,28 @@ class SeriesTrainer(AestheticTrainer):
     Args:
         validation_series ([`SeriesRows`]):
             What is measured beside the rated pictures.
-        validation_rows (`IndexedRows`, *optional*):
+        validation_rows (`IndexedRows` or `FrozenFeatureRows`, *optional*):
             Rated pictures; by default series alone are measured.
+        series_loss (`str`, *optional*, defaults to `"rank_reg"`), series_loss_weight (`float`, *optional*, \
+        defaults to 1.0):
+            Of models that see pictures one by one: what they learn of series, see [`series_losses`]. The configuration
+            of a model that compares pictures says its own.
     """
 
     train_dataset: AlternatingBatches
     described_series: dict[str, str]
 
     def __init__(
-        self, *, validation_series: SeriesRows, validation_rows: IndexedRows | None = None, **options: Any
+        self,
+        *,
+        validation_series: SeriesRows,
+        validation_rows: IndexedRows | FrozenFeatureRows | None = None,
+        series_loss: str = "rank_reg",
+        series_loss_weight: float = 1.0,
+        **options: Any,
     ) -> None:
         self.validation_series, self.validation_rows = validation_series, validation_rows
+        self.series_loss, self.series_loss_weight = series_loss, series_loss_weight
         # transformers asks for a data set before it evaluates
         super().__init__(eval_dataset=validation_rows or validation_series, **options)
 
@@ -105,6 +130,17 @@ class SeriesTrainer(AestheticTrainer):
             sampler_fn=SequentialSampler,
             is_training=True,
         )
+
+    def _loss_of_batch(self, model: torch.nn.Module, inputs: dict[str, Any]) -> tuple[torch.Tensor, Any]:
+        if "pair_images" not in inputs:
+            return super()._loss_of_batch(model, inputs)
+        if self.validation_series.is_compared:
+            outputs = model(**inputs)
+            return outputs["loss"], outputs
+        truth = {name: inputs.pop(name) for name in _TRUTH if name in inputs}
+        outputs = model(**inputs)
+        scores = outputs["score"][truth["pair_images"]].flatten()
+        return self.series_loss_weight * series_losses(self.series_loss, scores, **truth).mean(), outputs
 
     def _count_rows(self, batches: list[dict[str, Any]]) -> None:
         pass  # whoever made the batches has counted
@@ -137,22 +173,26 @@ def collate(rows: list[dict[str, Any]]) -> dict[str, Any]:
 
 
 def train_on_series(
-    model: FgaesqForAestheticAssessment,
-    processor: FgaesqImageProcessor,
+    model: PreTrainedModel,
+    processor: ModalityImageProcessor,
     series: ComparedPictures,
     args: AestheticTrainingArguments,
     *,
     collection: RatedCollection | None = None,
+    loss: str = "emd",
+    series_loss: str = "rank_reg",
+    series_loss_weight: float = 1.0,
     callbacks: Sequence[TrainerCallback] = (),
 ) -> SeriesTrainer:
     """
     Trains a model on series, in turn with rated pictures, and leaves the best checkpoint of the run in it.
 
     Args:
-        model ([`FgaesqForAestheticAssessment`]):
-            On the scale of the rated pictures.
-        processor ([`FgaesqImageProcessor`]):
-            Makes tokens of pictures and of pairs.
+        model (`PreTrainedModel`):
+            A scorer on the scale of the rated pictures. What it says of a series follows from its scores, be they of
+            pictures beside each other or of each alone.
+        processor ([`ModalityImageProcessor`]):
+            Makes inputs of pictures and, of a model that compares, of pairs.
         series ([`ComparedPictures`]):
             Series with `train` and `validation`, and comparisons with or without `text_embeds`.
         args (`AestheticTrainingArguments`):
@@ -160,6 +200,10 @@ def train_on_series(
             as `"pair_accuracy"`.
         collection ([`RatedCollection`], *optional*):
             Rated pictures. Without them every step is one of series, and scores mean no ratings.
+        loss (`str`, *optional*, defaults to `"emd"`):
+            Of rated pictures, see [`train_scorer`].
+        series_loss (`str`, *optional*), series_loss_weight (`float`, *optional*):
+            See [`SeriesTrainer`].
         callbacks (`Sequence[TrainerCallback]`, *optional*):
             Called by the Trainer at its events.
 
@@ -169,36 +213,76 @@ def train_on_series(
     args = copy(args)  # the caller's keep the folder of the finished checkpoint
     args.output_dir = f"{args.output_dir}.run"
     pictures = {
-        split: SeriesRows(series.pictures[split], processor, series.pairs.get(split), args.seed)
+        split: SeriesRows(
+            series.pictures[split], processor, series.pairs.get(split), args.seed, args.compositional_views
+        )
         for split in ("train", "validation")
     }
-    train_rows = validation_rows = None
-    if collection is not None:
-        transforms = row_transforms(model, processor, collection.scale, args)
-        train_rows, validation_rows = (
-            IndexedRows(collection.splits[split], transform)
-            for split, transform in zip(("train", "validation"), transforms, strict=True)
+    rated = None
+    if collection is None:
+        start = find_start(args) if args.resume else None
+    else:
+        transforms = row_transforms(model, processor, collection.scale, args, collection.modality_column)
+        rated = (
+            IndexedRows(collection.splits["train"], transforms[0]),
+            IndexedRows(collection.splits["validation"], transforms[1]),
         )
+        model, start = prepare_start(model, *rated, args)
+    options = {"loss": loss, "series_loss": series_loss, "series_loss_weight": series_loss_weight}
+    trainer = make_series_trainer(model, pictures["train"], pictures["validation"], args, rated, callbacks, **options)
+    trainer.train(resume_from_checkpoint=start)
+    if rated is not None and has_calibration(model):
+        fit_score_calibration(model, rated[1], args.per_device_eval_batch_size)
+    return trainer
+
+
+def make_series_trainer(
+    model: PreTrainedModel,
+    train_series: SeriesRows,
+    validation_series: SeriesRows,
+    args: AestheticTrainingArguments,
+    rated: tuple[IndexedRows | FrozenFeatureRows, IndexedRows | FrozenFeatureRows] | None = None,
+    callbacks: Sequence[TrainerCallback] = (),
+    *,
+    loss: str = "emd",
+    series_loss: str = "rank_reg",
+    series_loss_weight: float = 1.0,
+) -> SeriesTrainer:
+    """
+    The Trainer of a run over series, in turn with rated rows.
+
+    Args:
+        model (`PreTrainedModel`), args (`AestheticTrainingArguments`), callbacks (`Sequence[TrainerCallback]`), \
+        loss (`str`), series_loss (`str`), series_loss_weight (`float`):
+            See [`train_on_series`].
+        train_series, validation_series ([`SeriesRows`]):
+            The series.
+        rated (`tuple`, *optional*):
+            Rows of `pixel_values` and `labels` for training and validation.
+    """
+    train_rows, validation_rows = rated or (None, None)
     batches = AlternatingBatches(
-        pictures["train"],
+        train_series,
         args.series_batch_size,
         train_rows,
         args.train_batch_size,
         args.world_size * args.gradient_accumulation_steps,
         args.seed,
     )
-    trainer = SeriesTrainer(
+    bin_scores = np.array(model.config.bin_scores)
+    return SeriesTrainer(
         model=model,
         args=args,
         train_dataset=batches,
         validation_rows=validation_rows,
-        validation_series=pictures["validation"],
+        validation_series=validation_series,
+        series_loss=series_loss,
+        series_loss_weight=series_loss_weight,
         data_collator=collate,
-        compute_metrics=partial(validation_metrics, bin_scores=np.array(model.config.bin_scores)),
+        compute_metrics=partial(validation_metrics, bin_scores=bin_scores),
+        compute_loss_func=partial(mean_score_loss, bins=torch.as_tensor(bin_scores)) if loss == "mse" else None,
         callbacks=with_early_stopping(args, callbacks),
     )
-    trainer.train(resume_from_checkpoint=find_start(args) if args.resume else None)
-    return trainer
 
 
 def learn_series(
@@ -219,21 +303,20 @@ def learn_series(
             Those of the program.
 
     Raises:
-        ValueError: If the model compares no pictures, or an option does not go with series.
+        ValueError: If an option does not go with series.
     """
-    if not isinstance(model, FgaesqForAestheticAssessment) or not isinstance(processor, FgaesqImageProcessor):
-        raise ValueError(f"--series is for models that compare pictures, 'fgaesq', got {model.config.model_type!r}.")
     for name, is_given in (
-        ("--linear_probe", args.linear_probe),
         ("--streaming", collection.is_streaming),
-        ("--loss mse", model_args.loss != "emd"),
+        (f"--modality {processor.modality}", needs_network(processor.modality)),
+        ("--text_tower", model_args.text_tower is not None and not hasattr(processor, "preprocess_series")),
     ):
         if is_given:
-            raise ValueError(f"{name} does not go with --series. Leave one of them out.")
+            raise ValueError(f"{name} does not go with --series of a {model.config.model_type!r}. Leave one out.")
     with args.main_process_first(desc="loading the series"):
         series = load_series_collection(
             data_args.series or "",
             data_args.series_dir,
+            photographs=collection.splits,
             picture_name=data_args.series_picture_name,
             seed=args.seed,
         )
@@ -244,14 +327,25 @@ def learn_series(
     if args.metric_for_best_model == "srcc":
         args = copy(args)
         args.metric_for_best_model = "pair_accuracy"
-    trainer = train_on_series(model, processor, series, args, collection=collection)
+    trainer = train_on_series(
+        model,
+        processor,
+        series,
+        args,
+        collection=collection,
+        loss=model_args.loss,
+        series_loss=model_args.series_loss,
+        series_loss_weight=model_args.series_loss_weight,
+    )
     test = SeriesRows(series.pictures["test"], processor, series.pairs.get("test"))
     measured = measure_series(series_scores(trainer.model, test), test)
     lengths = trainer.train_dataset.series.num_pictures
+    learnt = model.config if test.is_compared else trainer
     figures = ", ".join(f"{name.replace('_', ' ')} {measured[name]:.3f}" for name in SERIES_METRICS[:4])
     trainer.described_series = {
         "series": f"{len(lengths)} of {lengths.sum()} pictures, about {args.series_batch_size} a step and device, in "
-        "turn with rated ones",
+        f"turn with rated ones; {learnt.series_loss} of weight {learnt.series_loss_weight:g}"
+        + (f"; in {args.compositional_views:.0%} one has patches of a better one" if args.compositional_views else ""),
         "series_of_the_test": f"{figures}, in {measured['num_series']}",
     }
     if trainer.is_world_process_zero():

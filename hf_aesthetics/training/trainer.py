@@ -28,7 +28,7 @@ from transformers.trainer_utils import HubStrategy, TrainOutput
 
 from ..data.columns import RatingScale
 from ..data.loading import RatedCollection
-from ..data.training_rows import transform_rows
+from ..data.training_rows import IndexedRows, StreamedRows, transform_rows
 from ..data.transforms import EvaluationTransform, TrainingTransform
 from ..metrics import summarize
 from ..models.image_processing_modality import ModalityImageProcessor
@@ -120,11 +120,15 @@ class AestheticTrainer(Trainer):
         num_items_in_batch: torch.Tensor | None = None,
     ) -> Any:
         num_rows = inputs.pop(NUM_ROWS, None)
-        loss, outputs = super().compute_loss(model, inputs, return_outputs=True)
+        loss, outputs = self._loss_of_batch(model, inputs)
         if num_rows is not None:  # in training
             # the mean over these rows becomes their share of the mean over the step; processes average their gradients
             loss = loss * (num_rows * self.args.world_size / num_items_in_batch)
         return (loss, outputs) if return_outputs else loss
+
+    def _loss_of_batch(self, model: torch.nn.Module, inputs: dict[str, Any]) -> tuple[torch.Tensor, Any]:
+        """Mean over the rows of a batch, and what the model answers."""
+        return super().compute_loss(model, inputs, return_outputs=True)
 
     # ---- exact resume ----
 
@@ -358,6 +362,21 @@ def train_scorer(
     splits, counts = collection.splits, {name: len(labels) for name, labels in collection.labels.items()}
     train_rows = transform_rows(splits["train"], train_transform, counts["train"], args.shuffle_buffer)
     validation_rows = transform_rows(splits["validation"], transform, counts["validation"])
+    model, start = prepare_start(model, train_rows, validation_rows, args)
+    trainer = make_trainer(model, train_rows, validation_rows, bin_scores, args, loss, callbacks)
+    trainer.train(resume_from_checkpoint=start)
+    if has_calibration(model):
+        fit_score_calibration(model, validation_rows, args.per_device_eval_batch_size)
+    return trainer
+
+
+def prepare_start(
+    model: PreTrainedModel,
+    train_rows: IndexedRows | StreamedRows,
+    validation_rows: IndexedRows | StreamedRows,
+    args: AestheticTrainingArguments,
+) -> tuple[PreTrainedModel, Path | None]:
+    """The model with what it learns of rated pictures before its first step, or the checkpoint to go on from."""
     # convolutions run about a third faster in this layout; the file that is saved has the usual one
     model = model.to(memory_format=torch.channels_last)
     start = find_start(args) if args.resume else None
@@ -365,11 +384,7 @@ def train_scorer(
         fit_picture_statistics(model.to(args.device), train_rows)
     if args.linear_probe and start is None:
         fit_linear_probe(model.to(args.device), train_rows, validation_rows, max(1, math.ceil(args.num_train_epochs)))
-    trainer = make_trainer(model, train_rows, validation_rows, bin_scores, args, loss, callbacks)
-    trainer.train(resume_from_checkpoint=start)
-    if has_calibration(model):
-        fit_score_calibration(model, validation_rows, args.per_device_eval_batch_size)
-    return trainer
+    return model, start
 
 
 def find_start(args: AestheticTrainingArguments) -> Path | None:

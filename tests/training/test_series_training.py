@@ -4,16 +4,25 @@ import json
 import re
 import signal
 from collections import Counter
+from itertools import product
 
 import numpy as np
 import pytest
 import torch
-from datasets import Dataset
+from datasets import Dataset, DatasetDict
 from forks import Forks
 from launch import launch
 from safetensors.torch import load_file
-from tiny import SCALE, brightness_collection, rated_pictures, training_arguments
-from tiny_series import SERIES_PROCESSOR, TINY_TOWER, brightness_series, compared, tiny_fgaesq
+from tiny import (
+    PROCESSOR,
+    SCALE,
+    TINY_RESNET,
+    brightness_collection,
+    rated_pictures,
+    tiny_model,
+    training_arguments,
+)
+from tiny_series import SERIES_PROCESSOR, TINY_TOWER, brightness_series, compared, tinted_series, tiny_fgaesq
 from tokenizers import Tokenizer, models, pre_tokenizers, processors
 from transformers import (
     CLIPImageProcessor,
@@ -23,15 +32,18 @@ from transformers import (
     CLIPVisionModelWithProjection,
     PreTrainedTokenizerFast,
     ResNetConfig,
+    ResNetModel,
 )
 
 from hf_aesthetics import FgaesqImageProcessor
+from hf_aesthetics.data.pairs import ComparedPictures
 from hf_aesthetics.data.training_rows import IndexedRows
 from hf_aesthetics.data.transforms import TrainingTransform
 from hf_aesthetics.scoring import AestheticScorer
 from hf_aesthetics.training import ModelArguments, build_scorer
 from hf_aesthetics.training.__main__ import main
 from hf_aesthetics.training.caption_embeddings import add_text_embeds
+from hf_aesthetics.training.frozen_features import skip_frozen_stages
 from hf_aesthetics.training.preparation import name_backbone
 from hf_aesthetics.training.series_rows import NUM_ROWS, AlternatingBatches, SeriesRows, pack
 from hf_aesthetics.training.series_training import measure_series, series_scores, train_on_series
@@ -204,6 +216,37 @@ def test_a_run_learns_series_and_ratings_at_once(tmp_path):
     assert max(entry.get("eval_srcc", -1) for entry in trainer.state.log_history) > 0.5
 
 
+def test_a_model_of_single_pictures_learns_series_from_the_scores_it_gives(tmp_path):
+    """Ratings follow brightness and say nothing of the tint that series are about."""
+    splits = {split: tinted_series([3] * 8, split) for split in ("train", "validation")}
+    series = ComparedPictures(DatasetDict(splits), DatasetDict())
+    held = SeriesRows(splits["validation"], PROCESSOR)
+    fields = {"max_steps": 60, "eval_steps": 60, "save_steps": 60, "series_batch_size": 24, "random_flip": False}
+    collection, found = brightness_collection(), {}
+    for weight in (0.0, 1.0):
+        args = training_arguments(tmp_path / str(weight), metric_for_best_model="pair_accuracy", **fields)
+        trainer = train_on_series(
+            tiny_model(TINY_RESNET), PROCESSOR, series, args, collection=collection, series_loss_weight=weight
+        )
+        scores = series_scores(trainer.model, held)
+        found[weight] = measure_series(scores, held)["pair_accuracy"], trainer.evaluate()["eval_srcc"]
+    assert found[0.0][0] < 0.7 and found[1.0][0] > 0.9
+    assert found[1.0][1] > 0.9
+
+
+def test_what_frozen_stages_make_of_series_takes_their_place():
+    rows = SeriesRows(tinted_series([2, 3], "s"), PROCESSOR)
+    model = tiny_model(TINY_RESNET).eval()
+    model.freeze_stages(1)
+    torch.nn.init.normal_(model.score_head.dense.weight)
+    expected = series_scores(model, rows)
+    pictures = rows.make_batch([0])["pixel_values"]
+    rows.record_features(model, batch_size=2)
+    with skip_frozen_stages(model, pictures):
+        found = series_scores(model, rows)
+    np.testing.assert_allclose(np.concatenate(found), np.concatenate(expected), atol=1e-5)
+
+
 PROGRAM = """
 import json, os, signal, sys
 from tiny import *
@@ -221,15 +264,21 @@ class Kill(TrainerCallback):
             os.kill(os.getpid(), signal.SIGKILL)
 
 
-def train(folder, step, fields):
+SCORERS = {
+    "nima": (lambda dropout: tiny_model(TINY_VIT, head_dropout=dropout), PROCESSOR),
+    "fgaesq": (lambda dropout: tiny_fgaesq(head_dropouts=[dropout]), SERIES_PROCESSOR),
+}
+
+
+def train(scorer, folder, step, fields):
     args = training_arguments(
         folder, eval_strategy="no", save_total_limit=None, load_best_model_at_end=False, logging_strategy="no",
         ema_decay=0.9, resume=True, **fields,
     )
-    model = tiny_fgaesq(head_dropouts=[fields.get("weight_decay", 0.0)])
-    trainer = train_on_series(
-        model, SERIES_PROCESSOR, compared(), args, collection=brightness_collection(29, 9, 5), callbacks=[Kill(step)]
-    )
+    build, processor = SCORERS[scorer]
+    collection = brightness_collection(29, 9, 5)
+    model = build(fields.get("weight_decay", 0.0))
+    trainer = train_on_series(model, processor, compared(), args, collection=collection, callbacks=[Kill(step)])
     if trainer.is_world_process_zero():
         trainer.model.save_pretrained(folder + "-end")
         json.dump(trainer.args.world_size, open(folder + "-end/processes.json", "w"))
@@ -244,11 +293,15 @@ def test_a_killed_run_goes_on_bit_equal(tmp_path):
         "per_device_train_batch_size": 4, "weight_decay": 0.3,
     }  # fmt: skip
     with Forks(PROGRAM) as forks:
-        for name, step, expected in (("whole", -1, 0), ("killed", 7, -signal.SIGKILL), ("killed", -1, 0)):
-            assert forks.run("train", str(tmp_path / name), step, fields) == expected, forks.log.read_text()[-3000:]
-    weights = [load_file(tmp_path / f"{name}-end" / "model.safetensors") for name in ("whole", "killed")]
-    for name, value in weights[0].items():
-        assert torch.equal(weights[1][name], value), name
+        runs = ("whole", -1, 0), ("killed", 7, -signal.SIGKILL), ("killed", -1, 0)
+        for scorer, (name, step, expected) in product(("fgaesq", "nima"), runs):
+            found = forks.run("train", scorer, str(tmp_path / f"{scorer}-{name}"), step, fields)
+            assert found == expected, forks.log.read_text()[-3000:]
+    for scorer in ("fgaesq", "nima"):
+        files = [tmp_path / f"{scorer}-{name}-end" / "model.safetensors" for name in ("whole", "killed")]
+        whole, killed = map(load_file, files)
+        for name, value in whole.items():
+            assert torch.equal(killed[name], value), (scorer, name)
 
 
 def test_two_processes_end_like_one(tmp_path):
@@ -258,16 +311,18 @@ def test_two_processes_end_like_one(tmp_path):
     sizes = [{"series_batch_size": size, "per_device_train_batch_size": size} for size in (8, 4)]
     program: dict = {}
     exec(PROGRAM, program)  # one process: this one
-    program["train"](str(tmp_path / "alone"), -1, fields | sizes[0])
     launcher = ["torch.distributed.run", "--standalone", "--nproc-per-node=2"]
-    arguments = str(tmp_path / "together"), json.dumps(fields | sizes[1])
-    launch(launcher, PROGRAM + "train(sys.argv[1], -1, json.loads(sys.argv[2]))", tmp_path / "together.py", *arguments)
-    assert json.loads((tmp_path / "together-end" / "processes.json").read_text()) == 2
-    alone, together = (load_file(tmp_path / f"{name}-end" / "model.safetensors") for name in ("alone", "together"))
-    for name, value in alone.items():
-        if name.endswith("k_proj.bias"):  # without effect: softmax does not see it, so its gradient is rounding
-            continue
-        torch.testing.assert_close(together[name], value, atol=1e-5, rtol=0, msg=name)
+    arguments = str(tmp_path), json.dumps(fields | sizes[1])
+    of_both = "for scorer in SCORERS: train(scorer, f'{sys.argv[1]}/2-{scorer}', -1, json.loads(sys.argv[2]))"
+    launch(launcher, PROGRAM + of_both, tmp_path / "together.py", *arguments)
+    for scorer in program["SCORERS"]:
+        program["train"](scorer, f"{tmp_path}/1-{scorer}", -1, fields | sizes[0])
+        assert json.loads((tmp_path / f"2-{scorer}-end" / "processes.json").read_text()) == 2
+        alone, together = (load_file(tmp_path / f"{n}-{scorer}-end" / "model.safetensors") for n in (1, 2))
+        for name, value in alone.items():
+            # without effect: softmax does not see the bias of keys, so its gradient is rounding
+            if not name.endswith(("k_proj.bias", "key.bias")):
+                torch.testing.assert_close(together[name], value, atol=1e-5, rtol=0, msg=name)
 
 
 # ---- the program ----
@@ -298,33 +353,54 @@ SHORT = ["--num_train_epochs", "1", "--series_batch_size", "4", "--use_cpu", "--
 
 
 def test_one_command_learns_series_and_ratings(folders, tmp_path, capsys):
-    main([*folders, *TINY, *SHORT, "--output_dir", str(tmp_path / "fgaesq")])
+    cecs = ["--compositional_views", "0.5", "--similarity_loss_weight", "0.25"]
+    main([*folders, *TINY, *SHORT, *cecs, "--output_dir", str(tmp_path / "fgaesq")])
     assert "series of the test: pair accuracy " in capsys.readouterr().out
     card = (tmp_path / "fgaesq" / "README.md").read_text()
     assert "| series | 3 of 7 pictures, about 4 a step" in card and "pair_accuracy = " in card
     assert "| tower | CLIP ViT-B/16 | 2 layers of 64, no pretrained weights recorded |" in card
+    assert "; in 50% one has patches of a better one" in card and "), x 0.25 |" in card
     scorer = AestheticScorer.from_pretrained(tmp_path / "fgaesq", device="cpu")
     assert scorer.processor.num_refined == 1 and scorer.model.config.num_labels == 5
     records = scorer.score([row["image"] for row in rated_pictures(2, seed=9)])
     assert records[0]["score"] != records[1]["score"] and records[0]["percentile"] is not None
 
 
+def test_the_whole_recipe_goes_with_series_of_the_rated_photographs(folders, tmp_path, capsys):
+    torch.manual_seed(0)
+    ResNetModel(ResNetConfig(**{k: v for k, v in TINY_RESNET.items() if k != "model_type"})).save_pretrained(
+        tmp_path / "resnet"
+    )
+    PROCESSOR.save_pretrained(tmp_path / "resnet")
+    recipe = ["--backbone", str(tmp_path / "resnet"), "--freeze_stages", "1", "--freeze_batch_norm", "--linear_probe"]
+    recipe += ["--ema_decay", "0.9", "--loss", "mse", "--pooled_stages", "-2", "--series_loss", "bradley_terry"]
+    main([*folders[:4], "--series", "edits", *recipe, *SHORT, "--output_dir", str(tmp_path / "nima")])
+    assert "series of the test: pair accuracy " in capsys.readouterr().out
+    card = (tmp_path / "nima" / "README.md").read_text()
+    assert "| series | 48 of 144 pictures, about 4 a step" in card and "pair_accuracy = " in card
+    assert "last layer fitted in closed form" in card and "squared error of the mean score" in card
+
+
 @pytest.mark.parametrize(
     ("flags", "message"),
     [
-        (["--linear_probe"], "--linear_probe does not go with --series"),
-        (["--loss", "mse"], "--loss mse|`loss`"),
+        (["--linear_probe"], "A linear probe needs a model with one linear layer above its backbone"),
+        (["--series_loss", "triplet"], "triplet"),
         (["--num_refined", "2"], "the 8 fine tokens of `num_refined` = 2 patches, got 8"),
         (["--backbone", "{resnet}"], "must be a CLIP.*or 'tiny' from nothing, got .*a 'resnet'"),
         (["--head_dropout", "0.5"], "`head_dropout` is no option of 'fgaesq', got 0.5"),
         (["--model_type", "handcrafted", "--num_refined", "1"], "`num_refined` is no option of 'handcrafted', got 1"),
         (["--text_tower", "{resnet}"], "'caption', got image_a, image_b"),
+        (
+            ["--model_type", "handcrafted", "--text_tower", "{resnet}"],
+            "--text_tower does not go with --series of a 'h",
+        ),
     ],
 )
 def test_what_does_not_go_together_is_refused(flags, message, folders, tmp_path, capsys):
     ResNetConfig().save_pretrained(tmp_path / "resnet")
     flags = [flag.format(resnet=tmp_path / "resnet") for flag in flags]
-    tiny = TINY if "--model_type" not in flags else TINY[4:6]
+    tiny = TINY if "--model_type" not in flags else [*TINY[4:6], "--series_loss_weight", "0.5"]
     with pytest.raises(SystemExit):
         main([*folders, *tiny, *SHORT, *flags, "--output_dir", str(tmp_path / "fgaesq")])
     assert re.search(message, capsys.readouterr().err)
