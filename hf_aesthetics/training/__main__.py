@@ -20,7 +20,7 @@ from .arguments import AestheticTrainingArguments, DataArguments, ModelArguments
 from .checkpoint import describe_collection, describe_training, finish_checkpoint
 from .preparation import build_scorer, map_collection, name_backbone
 from .program_errors import errors_in_one_line
-from .series_training import learn_series
+from .series_training import learn_series, refuse_series_options
 from .trainer import train_scorer
 
 
@@ -39,6 +39,8 @@ def main(argv: list[str] | None = None) -> None:
 def _run(data_args: DataArguments, model_args: ModelArguments, args: AestheticTrainingArguments, command: str) -> None:
     set_seed(args.seed)
     require_replaceable(args.output_dir)  # not after hours of training
+    if data_args.series is None:
+        refuse_series_options(data_args, model_args, args)
     load = partial(
         load_collection,
         data_args.dataset,

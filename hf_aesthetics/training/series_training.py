@@ -5,7 +5,7 @@ Knows nothing about how series were found or ranked.
 
 from collections.abc import Sequence
 from copy import copy
-from dataclasses import replace
+from dataclasses import fields, replace
 from functools import partial
 from typing import Any
 
@@ -42,6 +42,11 @@ from .trainer import (
 
 
 SERIES_METRICS = ("pair_accuracy", "series_srcc", "top1_accuracy", "full_order_accuracy", "num_series")
+# options of a run that say how series are learnt
+SERIES_OPTIONS = (
+    *("series_dir", "series_picture_name", "text_tower", "series_batch_size", "compositional_views"),
+    *("series_loss", "series_loss_weight", "similarity_loss_weight"),
+)
 _TRUTH = ("pair_images", "ranks", "series", "preferences")
 
 
@@ -283,6 +288,27 @@ def make_series_trainer(
         compute_loss_func=partial(mean_score_loss, bins=torch.as_tensor(bin_scores)) if loss == "mse" else None,
         callbacks=with_early_stopping(args, callbacks),
     )
+
+
+def refuse_series_options(*arguments: Any) -> None:
+    """
+    Options of series are refused where none are learnt, not ignored.
+
+    Args:
+        *arguments (dataclass):
+            Those of the program.
+
+    Raises:
+        ValueError: If one of them is given.
+    """
+    for each in arguments:
+        for option in fields(each):
+            value = getattr(each, option.name)
+            if option.name in SERIES_OPTIONS and value != option.default:
+                raise ValueError(
+                    f"`{option.name}` says how series are learnt, got {value!r} and no series. Add --series, or leave "
+                    "it out."
+                )
 
 
 def learn_series(

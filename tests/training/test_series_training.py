@@ -406,6 +406,12 @@ def test_what_does_not_go_together_is_refused(flags, message, folders, tmp_path,
     assert re.search(message, capsys.readouterr().err)
 
 
+def test_options_of_series_need_series(tmp_path, capsys):
+    with pytest.raises(SystemExit):
+        main(["--dataset", "synthetic", "--compositional_views", "0.5", "--output_dir", str(tmp_path / "nima")])
+    assert "`compositional_views` says how series are learnt, got 0.5 and no series" in capsys.readouterr().err
+
+
 def test_a_pretrained_clip_brings_its_tower_and_statistics(tmp_path):
     torch.manual_seed(0)
     CLIPVisionModelWithProjection(CLIPVisionConfig(**TINY_TOWER)).save_pretrained(tmp_path / "clip")
