@@ -35,16 +35,6 @@ class DataArguments:
         default=False, metadata={"help": "read a collection from the Hub while it is used; nothing is kept on disk"}
     )
 
-    @property
-    def scale(self) -> RatingScale | None:
-        """The scale that was given, if one was."""
-        given = (self.min_score, self.max_score, self.num_bins)
-        if given == (None, None, None):
-            return None
-        if self.min_score is None or self.max_score is None or self.num_bins is None:
-            raise ValueError(f"A scale needs --min_score, --max_score and --num_bins, got {given}.")
-        return RatingScale(self.min_score, self.max_score, self.num_bins)
-
     series: Literal["folder", "pairs", "fgaesthetics", "edits", "synthetic"] | None = field(
         default=None,
         metadata={
@@ -60,6 +50,16 @@ class DataArguments:
     series_picture_name: str | None = field(
         default=None, metadata={"help": 'where pictures of FGAesthetics lie, as "{source}/{series}/{image}.jpg"'}
     )
+
+    @property
+    def scale(self) -> RatingScale | None:
+        """The scale that was given, if one was."""
+        given = (self.min_score, self.max_score, self.num_bins)
+        if given == (None, None, None):
+            return None
+        if self.min_score is None or self.max_score is None or self.num_bins is None:
+            raise ValueError(f"A scale needs --min_score, --max_score and --num_bins, got {given}.")
+        return RatingScale(self.min_score, self.max_score, self.num_bins)
 
 
 @dataclass
