@@ -80,6 +80,10 @@ def train(asked: CategoryArguments, args: TrainingArguments) -> None:
 
 def load_splits(asked: CategoryArguments, seed: int) -> tuple[dict[str, Dataset], list[str]]:
     """Pictures in `train` and `test`, and the names of the categories."""
+    if not any(Path(asked.data_dir).glob("**/*.*")):
+        raise ValueError(
+            f"--data_dir must hold a folder of pictures for each category, found none in {asked.data_dir!r}."
+        )
     splits = load_dataset("imagefolder", data_dir=asked.data_dir)
     labels = splits["train"].features.get("label")
     if not isinstance(labels, ClassLabel) or labels.num_classes < 2:
