@@ -27,6 +27,8 @@ from hf_aesthetics import CecsConfig, CecsModel, ModalityImageProcessor
 from hf_aesthetics.data.rendering.variants import SceneVariants
 from hf_aesthetics.training.category_training import CategoryRows, measure_categories, train_on_categories
 from hf_aesthetics.training.program_errors import errors_in_one_line
+from hf_aesthetics.training.recipe_folders import claim_folder
+from hf_aesthetics.whole_files import whole_file
 
 
 TINY = {
@@ -110,7 +112,8 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument("--learning_rate", type=float, default=3e-3)
     parser.add_argument("--view_share", type=float, default=0.3, help="of the cells that a view exchanges")
     arguments = parser.parse_args(argv)
-    arguments.output_dir.mkdir(parents=True, exist_ok=True)
+    free = ("output_dir", "arms", "seeds")  # more of these can be added
+    claim_folder(arguments.output_dir, {name: value for name, value in vars(arguments).items() if name not in free})
     found: dict[str, list[dict[str, float]]] = {}
     rows = []
     for arm in arguments.arms:
@@ -118,7 +121,9 @@ def main(argv: list[str] | None = None) -> None:
         for seed in arguments.seeds:
             file = arguments.output_dir / f"{arm}-{seed}.json"
             if not file.exists():
-                file.write_text(json.dumps(run(arguments, arm, seed)))
+                text = json.dumps(run(arguments, arm, seed))
+                with whole_file(file) as partial:
+                    partial.write_text(text)
             found[arm].append(json.loads(file.read_text()))
         rows.append(table_row(arm, found[arm]))
         print(rows[-1], flush=True)

@@ -37,8 +37,10 @@ from hf_aesthetics.models.diff_tokens import seeded_numbers
 from hf_aesthetics.training import AestheticTrainingArguments
 from hf_aesthetics.training.caption_embeddings import add_text_embeds
 from hf_aesthetics.training.program_errors import errors_in_one_line
+from hf_aesthetics.training.recipe_folders import claim_folder
 from hf_aesthetics.training.series_rows import TEXT_COLUMN, SeriesRows
 from hf_aesthetics.training.series_training import measure_series, series_scores, train_on_series
+from hf_aesthetics.whole_files import whole_file
 
 
 class Arm(NamedTuple):
@@ -180,14 +182,17 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument("--learning_rate", type=float, default=1e-3)
     parser.add_argument("--head_learning_rate", type=float, default=1e-3)
     arguments = parser.parse_args(argv)
-    arguments.output_dir.mkdir(parents=True, exist_ok=True)
+    free = ("output_dir", "arms", "seeds")  # more of these can be added
+    claim_folder(arguments.output_dir, {name: value for name, value in vars(arguments).items() if name not in free})
     rows = []
     for arm in arguments.arms:
         figures = []
         for seed in arguments.seeds:
             file = arguments.output_dir / f"{arm}-{seed}.json"
             if not file.exists():
-                file.write_text(json.dumps(run(arguments, arm, seed)))
+                text = json.dumps(run(arguments, arm, seed))
+                with whole_file(file) as partial:
+                    partial.write_text(text)
             figures.append(json.loads(file.read_text()))
         rows.append(table_row(arm, figures))
         print(rows[-1], flush=True)

@@ -26,7 +26,7 @@ import shutil
 import sys
 from collections.abc import Callable
 from copy import copy
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -55,6 +55,7 @@ from hf_aesthetics.training import AestheticTrainingArguments, DataArguments, Mo
 from hf_aesthetics.training.frozen_features import FrozenFeatureRows, record_frozen_features, skip_frozen_stages
 from hf_aesthetics.training.linear_probe import fit_linear_probe
 from hf_aesthetics.training.program_errors import errors_in_one_line
+from hf_aesthetics.training.recipe_folders import claim_folder
 from hf_aesthetics.training.series_rows import SeriesRows
 from hf_aesthetics.training.series_training import make_series_trainer, measure_series, series_scores
 from hf_aesthetics.training.trainer import make_trainer, row_transforms
@@ -63,6 +64,7 @@ from hf_aesthetics.whole_files import whole_file
 
 SPLITS = ("train", "validation", "test")
 TOLERATED_LOSS = 0.02  # of SRCC
+FREE = ("output_dir", "logging_dir", "run_name", "disable_tqdm", "seed")  # what runs in one folder may differ in
 STRENGTHS = (0.01, 0.03, 0.1, 0.3, 1.0, 3.0, 10.0)
 
 
@@ -174,7 +176,8 @@ def measure_edits(flags: list[str]) -> None:
     )
     data_args, model_args, edits, args = parser.parse_args_into_dataclasses(args=flags)
     folder = Path(args.output_dir)
-    folder.mkdir(parents=True, exist_ok=True)
+    recipe = {**asdict(data_args), **asdict(model_args), **args.to_dict()}
+    claim_folder(folder, {name: value for name, value in recipe.items() if name not in FREE})
     bench = Bench(data_args, model_args, args, folder)
     ratings = [bench.run(edits.seeds[0], None)]
     tried = {weight: bench.run(edits.seeds[0], weight) for weight in edits.weights}

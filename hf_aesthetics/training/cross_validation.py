@@ -36,6 +36,7 @@ from ..whole_files import whole_file
 from .arguments import AestheticTrainingArguments, DataArguments, ModelArguments
 from .folds import FoldPrediction, predict_folds
 from .preparation import build_scorer, map_collection
+from .recipe_folders import claim_folder
 
 
 @dataclass
@@ -177,7 +178,7 @@ def train_folds(
     output_dir = Path(args.output_dir)
     recipe = {"collection": collection.name, **asdict(model_args), **asdict(fold_args), **args.to_dict()}
     recipe["start"] = None if start is None else Path(start).name
-    _claim(output_dir, json.loads(json.dumps({name: recipe[name] for name in recipe if name not in _FREE})))
+    claim_folder(output_dir, {name: recipe[name] for name in recipe if name not in _FREE})
     pictures = all_pictures(collection)
     if fold_args.shuffle_ratings:
         pictures = _shuffle_ratings(pictures)
@@ -350,21 +351,6 @@ def _vote_shares(pictures: Dataset, bin_scores: np.ndarray) -> np.ndarray:
         if votes is not None:
             shares[row] = np.array(votes) / np.sum(votes)
     return shares
-
-
-def _claim(output_dir: Path, recipe: dict[str, Any]) -> None:
-    """Makes the folder that of this recipe, so that folds of different ones are never pooled."""
-    output_dir.mkdir(parents=True, exist_ok=True)
-    file = output_dir / "recipe.json"
-    if not file.is_file():
-        _write_json(file, recipe)
-    found = json.loads(file.read_text(encoding="utf-8"))
-    for name in recipe:
-        if found.get(name) != recipe[name]:
-            raise ValueError(
-                f"{output_dir} holds folds of a recipe with {name}={found.get(name)}, got {recipe[name]}. "
-                "Choose another --output_dir."
-            )
 
 
 def _write_json(path: Path, content: dict[str, Any]) -> None:

@@ -59,7 +59,7 @@ def test_a_finished_fold_is_not_trained_again(validated, folder, run, capsys):
 def test_folds_of_another_recipe_are_not_mixed_in(validated, folder, run, capsys):
     with pytest.raises(SystemExit, match="2"):
         run(folder, "cross_validate", *CV, "--freeze_stages", "0")
-    assert "cv holds folds of a recipe with freeze_stages=1, got 0. Choose another" in capsys.readouterr().err
+    assert "cv holds runs of a recipe with freeze_stages=1, got 0. Choose another" in capsys.readouterr().err
 
 
 def test_transfer_compares_every_cell_with_random_weights(folder, run, capsys):

@@ -60,7 +60,7 @@ def test_finished_entries_are_not_trained_again_and_others_join(board, folder, r
     flags = [*BOARD[: entries + 1], "handcrafted", *BOARD[entries + 3 :], "--groups", "image_id"]
     with pytest.raises(SystemExit, match="2"):
         run(folder, "leaderboard", *flags)
-    assert "holds folds of a recipe with groups=None" in capsys.readouterr().err
+    assert "holds runs of a recipe with groups=None" in capsys.readouterr().err
     run(folder, "leaderboard", *BOARD, "--transfer_by", "place", "--transfer_entries", "nima")
     assert before == {file: file.stat().st_mtime_ns for file in before}
     page = parse((folder / "board" / "leaderboard.html").read_text())
