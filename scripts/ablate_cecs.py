@@ -14,11 +14,9 @@ What is finished is kept in `--output_dir`, and a stopped ablation goes on there
 """
 
 import argparse
-import json
-from pathlib import Path
 from typing import Any
 
-from ablate_series import mean_and_interval
+from ablate_series import arms_parser, run_arms, write_table
 from datasets import Dataset, Features, Image, Value
 from PIL import Image as PILImage
 from transformers import TrainingArguments, set_seed
@@ -27,8 +25,6 @@ from hf_aesthetics import CecsConfig, CecsModel, ModalityImageProcessor
 from hf_aesthetics.data.rendering.variants import SceneVariants
 from hf_aesthetics.training.category_training import CategoryRows, measure_categories, train_on_categories
 from hf_aesthetics.training.program_errors import errors_in_one_line
-from hf_aesthetics.training.recipe_folders import claim_folder
-from hf_aesthetics.whole_files import whole_file
 
 
 TINY = {
@@ -100,47 +96,20 @@ def render(variants: SceneVariants, categories: range, numbers: range, is_covere
 
 @errors_in_one_line()
 def main(argv: list[str] | None = None) -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter, allow_abbrev=False
-    )
-    parser.add_argument("--output_dir", type=Path, required=True)
-    parser.add_argument("--arms", nargs="+", choices=ARMS, default=[*ARMS], metavar="ARM", help=", ".join(ARMS))
-    parser.add_argument("--seeds", nargs="+", type=int, default=[0, 1, 2, 3, 4])
+    parser = arms_parser(__doc__, ARMS)
     parser.add_argument("--num_pictures", type=int, default=6, help="of each category to train on")
     parser.add_argument("--num_test_pictures", type=int, default=16, help="of each category to measure on")
     parser.add_argument("--num_train_epochs", type=float, default=60)
     parser.add_argument("--learning_rate", type=float, default=3e-3)
     parser.add_argument("--view_share", type=float, default=0.3, help="of the cells that a view exchanges")
     arguments = parser.parse_args(argv)
-    free = ("output_dir", "arms", "seeds")  # more of these can be added
-    claim_folder(arguments.output_dir, {name: value for name, value in vars(arguments).items() if name not in free})
-    found: dict[str, list[dict[str, float]]] = {}
-    rows = []
-    for arm in arguments.arms:
-        found[arm] = []
-        for seed in arguments.seeds:
-            file = arguments.output_dir / f"{arm}-{seed}.json"
-            if not file.exists():
-                text = json.dumps(run(arguments, arm, seed))
-                with whole_file(file) as partial:
-                    partial.write_text(text)
-            found[arm].append(json.loads(file.read_text()))
-        rows.append(table_row(arm, found[arm]))
-        print(rows[-1], flush=True)
+    found = run_arms(arguments, run, METRICS)
+    rows = dict(found)
     for arm in arguments.arms:
         if "plain" in found and arm != "plain":
             both = zip(found[arm], found["plain"], strict=True)
-            rows.append(table_row(f"{arm} - plain", [{k: one[k] - plain[k] for k in METRICS} for one, plain in both]))
-    header = ["arm", "seeds", *(name.replace("_", " ") for name in METRICS)]
-    table = "\n".join([f"| {' | '.join(header)} |", "|---" * len(header) + "|", *rows])
-    (arguments.output_dir / "table.md").write_text(table + "\n")
-    print(f"\n{table}")
-
-
-def table_row(name: str, figures: list[dict[str, float]]) -> str:
-    """A row of a Markdown table, with an interval over the seeds."""
-    cells = [mean_and_interval([figure[metric] for figure in figures]) for metric in METRICS]
-    return f"| {name} | {len(figures)} | {' | '.join(cells)} |"
+            rows[f"{arm} - plain"] = [{name: one[name] - plain[name] for name in METRICS} for one, plain in both]
+    write_table(rows, METRICS, arguments.output_dir)
 
 
 if __name__ == "__main__":

@@ -20,6 +20,7 @@ which is as frozen. What is finished is kept in `--output_dir`, and a stopped ab
 import argparse
 import json
 import math
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -149,10 +150,10 @@ def stand_in_embeds(pairs: Dataset, size: int) -> Dataset:
     return pairs.add_column(TEXT_COLUMN, [sentences[caption] for caption in pairs["caption"]])
 
 
-def table_row(arm: str, figures: list[dict[str, Any]]) -> str:
-    """A row of a Markdown table."""
-    cells = [mean_and_interval([figure[name] for figure in figures]) for name in METRICS]
-    return f"| {arm} | {len(figures)} | {' | '.join(cells)} |"
+def table_row(name: str, figures: list[dict[str, Any]], metrics: Sequence[str]) -> str:
+    """A row of a Markdown table, with an interval over the seeds."""
+    cells = [mean_and_interval([figure[metric] for figure in figures]) for metric in metrics]
+    return f"| {name} | {len(figures)} | {' | '.join(cells)} |"
 
 
 def mean_and_interval(figures: list[float]) -> str:
@@ -165,14 +166,51 @@ def mean_and_interval(figures: list[float]) -> str:
     return text
 
 
-@errors_in_one_line()
-def main(argv: list[str] | None = None) -> None:
+def arms_parser(description: str | None, arms: Iterable[str]) -> argparse.ArgumentParser:
+    """What every ablation is asked: which arms and seeds, and where they go."""
     parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter, allow_abbrev=False
+        description=description, formatter_class=argparse.RawDescriptionHelpFormatter, allow_abbrev=False
     )
     parser.add_argument("--output_dir", type=Path, required=True)
-    parser.add_argument("--arms", nargs="+", choices=ARMS, default=[*ARMS], metavar="ARM", help=", ".join(ARMS))
+    parser.add_argument("--arms", nargs="+", choices=arms, default=[*arms], metavar="ARM", help=", ".join(arms))
     parser.add_argument("--seeds", nargs="+", type=int, default=[0, 1, 2, 3, 4])
+    return parser
+
+
+def run_arms(
+    arguments: argparse.Namespace,
+    run: Callable[[argparse.Namespace, str, int], dict[str, Any]],
+    metrics: Sequence[str],
+) -> dict[str, list[dict[str, Any]]]:
+    """Figures of every arm, seed by seed: those that `--output_dir` has, and those that are run now."""
+    free = ("output_dir", "arms", "seeds")  # more of these can be added
+    claim_folder(arguments.output_dir, {name: value for name, value in vars(arguments).items() if name not in free})
+    found: dict[str, list[dict[str, Any]]] = {}
+    for arm in arguments.arms:
+        found[arm] = []
+        for seed in arguments.seeds:
+            file = arguments.output_dir / f"{arm}-{seed}.json"
+            if not file.exists():
+                text = json.dumps(run(arguments, arm, seed))
+                with whole_file(file) as partial:
+                    partial.write_text(text)
+            found[arm].append(json.loads(file.read_text()))
+        print(table_row(arm, found[arm], metrics), flush=True)
+    return found
+
+
+def write_table(rows: Mapping[str, list[dict[str, Any]]], metrics: Sequence[str], output_dir: Path) -> None:
+    """Prints a Markdown table of figures by name, and writes it to `table.md`."""
+    header = ["arm", "seeds", *(name.replace("_", " ") for name in metrics)]
+    lines = [table_row(name, figures, metrics) for name, figures in rows.items()]
+    table = "\n".join([f"| {' | '.join(header)} |", "|---" * len(header) + "|", *lines])
+    (output_dir / "table.md").write_text(table + "\n")
+    print(f"\n{table}")
+
+
+@errors_in_one_line()
+def main(argv: list[str] | None = None) -> None:
+    parser = arms_parser(__doc__, ARMS)
     parser.add_argument("--data_dir", type=Path, help="your own series; rendered ones by default")
     parser.add_argument("--backbone", default="tiny", help=f"a CLIP, or one of {', '.join(TOWERS)} from nothing")
     parser.add_argument("--num_series", type=int, default=128, help="rendered series to train on")
@@ -182,24 +220,8 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument("--learning_rate", type=float, default=1e-3)
     parser.add_argument("--head_learning_rate", type=float, default=1e-3)
     arguments = parser.parse_args(argv)
-    free = ("output_dir", "arms", "seeds")  # more of these can be added
-    claim_folder(arguments.output_dir, {name: value for name, value in vars(arguments).items() if name not in free})
-    rows = []
-    for arm in arguments.arms:
-        figures = []
-        for seed in arguments.seeds:
-            file = arguments.output_dir / f"{arm}-{seed}.json"
-            if not file.exists():
-                text = json.dumps(run(arguments, arm, seed))
-                with whole_file(file) as partial:
-                    partial.write_text(text)
-            figures.append(json.loads(file.read_text()))
-        rows.append(table_row(arm, figures))
-        print(rows[-1], flush=True)
-    header = ["arm", "seeds", *(name.replace("_", " ") for name in METRICS)]
-    table = "\n".join([f"| {' | '.join(header)} |", "|---" * len(header) + "|", *rows])
-    (arguments.output_dir / "table.md").write_text(table + "\n")
-    print(f"\n{table}")
+    found = run_arms(arguments, run, METRICS)
+    write_table(found, METRICS, arguments.output_dir)
 
 
 if __name__ == "__main__":
