@@ -3,7 +3,7 @@
 How faithful they are is measured in `faithfulness.py`, which needs the extra `evaluation`.
 """
 
-from .close_looks import draw_series, draw_windows
+from .close_looks import draw_close_looks, draw_series, draw_windows
 from .covering import CoveringCost, covering_cost
 from .explanation import METHODS, Explanation, explain, explain_prediction, place_in_picture
 from .overlay import draw_explanations, overlay
@@ -16,6 +16,7 @@ __all__ = [
     "Explanation",
     "Prediction",
     "covering_cost",
+    "draw_close_looks",
     "draw_explanations",
     "draw_series",
     "draw_windows",

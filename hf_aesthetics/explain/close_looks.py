@@ -62,6 +62,44 @@ def draw_windows(image: Any, windows: Iterable[Sequence[float]]) -> Image.Image:
     return drawn
 
 
+def draw_close_looks(processor: BaseImageProcessor, pictures: Sequence[Any], side: int) -> list[Image.Image]:
+    """
+    Draws on each picture of a series the windows through which it was looked at closely when it was compared with the
+    best one; on the best one those of its comparison with the second.
+
+    Args:
+        processor ([`FgaesqImageProcessor`]):
+            Of a model that compares.
+        pictures (`Sequence` of `str`, `os.PathLike`, `bytes` or `PIL.Image.Image`):
+            The best first.
+        side (`int`):
+            Pixels of the longer side of what is drawn.
+
+    Raises:
+        ImageReadError: If a picture cannot be read.
+        ValueError: If the processor is that of a model that sees pictures one by one.
+
+    Example:
+        >>> from hf_aesthetics import FgaesqImageProcessor
+        >>> sea, sky = Image.new("RGB", (600, 400), "teal"), Image.new("RGB", (600, 400), "azure")
+        >>> [drawn.size for drawn in draw_close_looks(FgaesqImageProcessor(), [sea, sky], side=300)]
+        [(300, 200), (300, 200)]
+    """
+    refined_windows = getattr(processor, "refined_windows", None)
+    if refined_windows is None:
+        raise ValueError(
+            f"Expected the processor of a model that compares, such as FgaesqImageProcessor, got "
+            f"{type(processor).__name__}, whose model sees pictures one by one. Explain those with explain."
+        )
+    pictures = [read_image(picture) for picture in pictures]
+    drawn = []
+    for place, picture in enumerate(pictures):
+        windows = refined_windows(picture, pictures[0] if place else pictures[:2][-1])[0]
+        # the smaller picture is drawn on, so that lines are as wide as they are meant to be
+        drawn.append(draw_windows(ImageOps.contain(picture, (side, side)), windows.tolist()))
+    return drawn
+
+
 def draw_series(
     processor: BaseImageProcessor, images: Sequence[Any], order: Sequence[int] | None = None
 ) -> Image.Image:
@@ -90,23 +128,11 @@ def draw_series(
         >>> draw_series(FgaesqImageProcessor(), [sea, sky], order=[1, 0]).size
         (996, 370)
     """
-    refined_windows = getattr(processor, "refined_windows", None)
-    if refined_windows is None:
-        raise ValueError(
-            f"Expected the processor of a model that compares, such as FgaesqImageProcessor, got "
-            f"{type(processor).__name__}, whose model sees pictures one by one. Explain those with explain."
-        )
     order = range(len(images)) if order is None else order
     if len(order) < 2:
         raise ValueError(f"A series needs at least 2 pictures, got {len(order)}. Pass more.")
-    pictures = [read_image(images[place]) for place in order]
-    cells = []
-    for place, picture in enumerate(pictures):
-        rival = 0 if place else 1
-        # the smaller picture is drawn on, so that lines are as wide as they are meant to be
-        cell = ImageOps.contain(picture, (_CELL, _CELL))
-        windows = refined_windows(picture, pictures[rival])[0]
-        cells.append((f"{place + 1}, beside {rival + 1}", draw_windows(cell, windows.tolist())))
+    drawn = draw_close_looks(processor, [images[place] for place in order], _CELL)
+    cells = [(f"{place}, beside {1 if place > 1 else 2}", cell) for place, cell in enumerate(drawn, start=1)]
     num_columns = min(len(cells), _NUM_COLUMNS)
     width, height = (_GAP + max(edges) for edges in zip(*(cell.size for _, cell in cells), strict=True))
     height += _TITLE

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 import panels
 from huggingface_hub import RepoCard
 from panels import Reading, Scale
-from PIL import Image, ImageOps
+from PIL import Image
 
 from hf_aesthetics.advice import Edit, apply_edit, best_crops, score_edits, suggest_edits
 from hf_aesthetics.advice.edits import shrink_to_work
@@ -22,7 +22,7 @@ from hf_aesthetics.explain import (
     Explanation,
     Prediction,
     covering_cost,
-    draw_windows,
+    draw_close_looks,
     explain_prediction,
     overlay,
     place_in_picture,
@@ -271,13 +271,8 @@ class Answers:
     def _compare_closely(self, files: list[tuple[str, str]]) -> str:
         pictures: dict[str, Image.Image] = {}
         rows, chances = self.rank(files, pictures.__setitem__)
-        names = list(chances or {})
-        drawn = {}
-        for name in names:
-            rival = pictures[next((other for other in names if other != name), name)]
-            windows = self.scorer.processor.refined_windows(pictures[name], rival)[0].tolist()
-            # lines are drawn on what is shown, and so wide enough
-            drawn[name] = panels.embed(draw_windows(ImageOps.contain(pictures[name], (720, 720)), windows), 720)
+        looks = draw_close_looks(self.scorer.processor, [pictures[name] for name in chances or {}], 720)
+        drawn = {name: panels.embed(look, 720) for name, look in zip(chances or {}, looks, strict=True)}
         return panels.comparison_panel(rows, drawn, chances or {}, _chances_table(rows, chances or {}))
 
     def _read(self, path: str | bytes) -> Image.Image:
